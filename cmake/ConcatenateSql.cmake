@@ -1,0 +1,5 @@
+file(WRITE ${OUTPUT} "/* pg_reconcile ${VERSION}: made from sql/ */\n\\echo Use \"CREATE EXTENSION pg_reconcile\" to load this file. \\quit\n")
+foreach(part ${PARTS})
+  file(READ ${part} text)
+  file(APPEND ${OUTPUT} "${text}\n")
+endforeach()

@@ -1,0 +1,27 @@
+# Where PostgreSQL is, as its own pg_config says.
+set(PG_CONFIG "pg_config" CACHE STRING "pg_config of the PostgreSQL to build for")
+function(pg_config_value variable flag)
+  execute_process(COMMAND ${PG_CONFIG} ${flag} OUTPUT_VARIABLE value OUTPUT_STRIP_TRAILING_WHITESPACE
+                  COMMAND_ERROR_IS_FATAL ANY)
+  set(${variable} "${value}" PARENT_SCOPE)
+endfunction()
+pg_config_value(PG_INCLUDE_SERVER --includedir-server)
+pg_config_value(PG_INCLUDE --includedir)
+pg_config_value(PG_PKGLIBDIR --pkglibdir)
+pg_config_value(PG_SHAREDIR --sharedir)
+pg_config_value(PG_VERSION_TEXT --version)
+if(NOT PG_VERSION_TEXT MATCHES "PostgreSQL (15|16|17|18)")
+  message(FATAL_ERROR "pg_reconcile supports PostgreSQL 15 to 18, and ${PG_CONFIG} says: ${PG_VERSION_TEXT}")
+endif()
+
+# A module that PostgreSQL loads. Its symbols stay its own: nothing is exported but the entry points.
+function(reconcile_module name)
+  add_library(${name} MODULE ${ARGN})
+  set_target_properties(${name} PROPERTIES PREFIX "")
+  target_link_libraries(${name} PRIVATE reconcile_pg reconcile_core)
+  target_link_options(${name} PRIVATE -Wl,-Bsymbolic -Wl,--as-needed -Wl,-z,relro,-z,now -Wl,--exclude-libs,ALL)
+  reconcile_warnings(${name})
+  if(NOT name STREQUAL "pg_reconcile_test")
+    install(TARGETS ${name} LIBRARY DESTINATION ${PG_PKGLIBDIR})
+  endif()
+endfunction()

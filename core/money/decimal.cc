@@ -1,0 +1,90 @@
+#include "core/money/decimal.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+
+namespace pg_reconcile::core {
+namespace {
+
+constexpr auto powers_of_ten = [] {
+  std::array<int128, 39> powers{};
+  powers[0] = 1;
+  for (std::size_t i = 1; i < powers.size(); i++) powers[i] = powers[i - 1] * 10;
+  return powers;
+}();
+
+constexpr int128 units_limit = powers_of_ten[Decimal::scale_digits + Decimal::integer_digits_max];
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+}  // namespace
+
+std::optional<Decimal> Decimal::parse(std::string_view text, char point) {
+  bool negative = false;
+  if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
+    negative = text.front() == '-';
+    text.remove_prefix(1);
+  }
+  const std::size_t point_at = std::min(text.find(point), text.size());
+  std::string_view integer = text.substr(0, point_at);
+  std::string_view fraction = point_at < text.size() ? text.substr(point_at + 1) : std::string_view{};
+  if (integer.empty() && fraction.empty()) return std::nullopt;
+  while (!fraction.empty() && fraction.back() == '0') fraction.remove_suffix(1);
+  while (!integer.empty() && integer.front() == '0') integer.remove_prefix(1);
+  if (fraction.size() > scale_digits || integer.size() > integer_digits_max) return std::nullopt;
+
+  int128 units = 0;
+  for (char c : integer) {
+    if (!is_digit(c)) return std::nullopt;
+    units = units * 10 + (c - '0');
+  }
+  for (char c : fraction) {
+    if (!is_digit(c)) return std::nullopt;
+    units = units * 10 + (c - '0');
+  }
+  units *= powers_of_ten[static_cast<std::size_t>(scale_digits) - fraction.size()];
+  return from_units(negative ? -units : units);
+}
+
+std::optional<Decimal> Decimal::shifted_right(int digits) const {
+  if (digits < 0 || digits > scale_digits) return std::nullopt;
+  const int128 divisor = powers_of_ten[static_cast<std::size_t>(digits)];
+  if (units_ % divisor != 0) return std::nullopt;
+  return from_units(units_ / divisor);
+}
+
+std::string Decimal::to_string(int fraction_min) const {
+  uint128 rest = units_ < 0 ? static_cast<uint128>(-units_) : static_cast<uint128>(units_);
+  std::string digits;
+  do {
+    digits.push_back(static_cast<char>('0' + static_cast<int>(rest % 10)));
+    rest /= 10;
+  } while (rest != 0 || digits.size() <= scale_digits);
+  std::reverse(digits.begin(), digits.end());
+  std::string fraction = digits.substr(digits.size() - scale_digits);
+  digits.resize(digits.size() - scale_digits);
+  while (fraction.size() > static_cast<std::size_t>(std::clamp(fraction_min, 0, scale_digits)) &&
+         fraction.back() == '0') {
+    fraction.pop_back();
+  }
+  std::string text = units_ < 0 ? "-" : "";
+  text += digits;
+  if (!fraction.empty()) text += "." + fraction;
+  return text;
+}
+
+Decimal& Decimal::operator+=(Decimal other) {
+  int128 sum = 0;
+  if (__builtin_add_overflow(units_, other.units_, &sum)) {
+    throw Error(sqlstate::numeric_value_out_of_range, "a sum of amounts is out of range",
+                "The sum needs more than 128 bits at 12 fraction digits.");
+  }
+  units_ = sum;
+  return *this;
+}
+
+static_assert(units_limit > 0);
+
+}  // namespace pg_reconcile::core

@@ -1,0 +1,65 @@
+// Queries from C++: SPI behind the guard.
+//
+// Texts that come back are views into SPI's memory: valid until the next query of the same Spi or its end.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "extension/pg/guard.h"
+
+namespace pg_reconcile::pg {
+
+// A query's argument: a text that PostgreSQL casts to `type` (an OID), or NULL. Types that matter have factories.
+class Argument {
+ public:
+  static Argument text(std::string_view value);
+  static Argument text(const std::optional<std::string>& value);
+  static Argument int4(std::int32_t value);
+  static Argument int8(std::int64_t value);
+  static Argument boolean(bool value);
+  static Argument date(std::int32_t days_since_2000);
+  // One-dimensional arrays. A disengaged element is NULL.
+  static Argument text_array(const std::vector<std::optional<std::string>>& values);
+  static Argument text_array(const std::vector<std::string>& values);
+  static Argument int8_array(const std::vector<std::int64_t>& values);
+  static Argument int4_array(const std::vector<std::int32_t>& values);
+  static Argument datum(Oid type, Datum value, bool is_null = false);
+  static Argument null(Oid type) { return datum(type, static_cast<Datum>(0), true); }
+
+  Oid type;
+  Datum value;
+  bool is_null;
+};
+
+// One connection to SPI. Nest freely. The destructor leaves an aborted stack to transaction abort.
+class Spi {
+ public:
+  Spi();
+  ~Spi();
+  Spi(const Spi&) = delete;
+  Spi& operator=(const Spi&) = delete;
+
+  // Runs one statement and keeps its rows. read_only: under the active snapshot, otherwise a fresh one that sees
+  // this transaction's own writes. Returns the number of rows returned or touched.
+  std::uint64_t run(const std::string& sql, const std::vector<Argument>& arguments = {}, bool read_only = false);
+
+  [[nodiscard]] std::uint64_t rows() const { return rows_; }
+  [[nodiscard]] bool is_null(std::uint64_t row, int column) const;        // columns count from 0
+  [[nodiscard]] std::string text(std::uint64_t row, int column) const;    // through the type's output function
+  [[nodiscard]] std::optional<std::string> text_or_null(std::uint64_t row, int column) const;
+  [[nodiscard]] Datum datum(std::uint64_t row, int column) const;         // by-reference: valid until the next run
+  [[nodiscard]] std::int64_t int8(std::uint64_t row, int column) const;   // of int2, int4, int8, date
+  [[nodiscard]] bool boolean(std::uint64_t row, int column) const;
+
+ private:
+  int exceptions_;
+  void* tuples_ = nullptr;  // SPITupleTable
+  std::uint64_t rows_ = 0;
+};
+
+}  // namespace pg_reconcile::pg

@@ -1,0 +1,29 @@
+#include "extension/pg/subtransaction.h"
+
+extern "C" {
+#include <access/xact.h>
+#include <utils/resowner.h>
+}
+
+namespace pg_reconcile::pg::detail {
+
+SubtransactionState begin_subtransaction() {
+  const SubtransactionState state{CurrentMemoryContext, CurrentResourceOwner};
+  guarded([] { BeginInternalSubTransaction(nullptr); });
+  MemoryContextSwitchTo(state.memory);
+  return state;
+}
+
+void commit_subtransaction(const SubtransactionState& state) {
+  guarded([] { ReleaseCurrentSubTransaction(); });
+  MemoryContextSwitchTo(state.memory);
+  CurrentResourceOwner = state.owner;
+}
+
+void rollback_subtransaction(const SubtransactionState& state) {
+  guarded([] { RollbackAndReleaseCurrentSubTransaction(); });
+  MemoryContextSwitchTo(state.memory);
+  CurrentResourceOwner = state.owner;
+}
+
+}  // namespace pg_reconcile::pg::detail

@@ -17,3 +17,7 @@ extern "C" {
 #include <utils/resowner.h>
 }
 #pragma GCC diagnostic pop
+
+// Our modules are built with hidden visibility; PostgreSQL 15 leaves this empty and would not find an entry point.
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))

@@ -1,0 +1,88 @@
+# Throw-away PostgreSQL servers, for tests, the demo and the benchmarks. Source it; it defines functions only.
+#
+#   folder=$(throwaway_folder demo)              a new folder that the server's account can read and write
+#   throwaway_stage "$folder/stage" build        the built extension, installed below the folder
+#   throwaway_start "$folder/shop" "$folder/stage" "wal_level = logical" ...    initdb and start, on a socket of its own
+#   throwaway_stop "$folder/shop"                stop at once; harmless when it does not run
+#   throwaway_remove "$folder"                   stop every server below the folder and remove the folder
+#
+# A server answers on the unix socket in its own folder (PGHOST=$folder/shop), so ports and the system's clusters
+# don't matter; it trusts who reaches that socket, and the folder is closed to other accounts. As root, servers run
+# as the account `postgres` through runuser; otherwise as the caller. The caller sets the trap that removes.
+
+: "${PG_CONFIG:=pg_config}"
+
+throwaway_bindir() { "$PG_CONFIG" --bindir; }
+
+# Runs a command as the server's account, from a folder that account can be in.
+throwaway_as_server() {
+  if [ "$(id -u)" -eq 0 ]; then
+    (cd / && exec runuser -u postgres -- "$@")
+  else
+    (cd / && exec "$@")
+  fi
+}
+
+# A unix socket's path has at most 107 bytes: a deep TMPDIR would not do.
+throwaway_folder() {
+  local base=${TMPDIR:-/tmp} folder
+  [ ${#base} -le 40 ] || base=/tmp
+  folder=$(mktemp -d "$base/pg_reconcile_$1.XXXXXX")
+  if [ "$(id -u)" -eq 0 ]; then chown postgres "$folder"; fi
+  chmod 700 "$folder"
+  printf '%s\n' "$folder"
+}
+
+# Installs what the build folder holds, and the test-only module where it was built.
+throwaway_stage() {
+  local stage=$1 build=$2 pkglibdir
+  pkglibdir=$stage$("$PG_CONFIG" --pkglibdir)
+  DESTDIR=$stage cmake --install "$build" >/dev/null
+  if [ -f "$build/pg_reconcile_test.so" ]; then install -m 755 "$build/pg_reconcile_test.so" "$pkglibdir/"; fi
+  chmod -R a+rX "$stage"
+}
+
+throwaway_start() {
+  local server=$1 stage=$2 bindir
+  shift 2
+  bindir=$(throwaway_bindir)
+  throwaway_as_server mkdir -p -m 700 "$server"
+  if ! throwaway_as_server "$bindir/initdb" -D "$server/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
+      --no-sync --no-instructions >"$server/initdb.log" 2>&1; then
+    cat "$server/initdb.log" >&2
+    return 1
+  fi
+  {
+    echo "listen_addresses = ''"
+    echo "unix_socket_directories = '$server'"
+    echo "extension_destdir = '$stage'"
+    if [ -f "$stage$("$PG_CONFIG" --pkglibdir)/pg_reconcile.so" ]; then
+      echo "shared_preload_libraries = '\$libdir/pg_reconcile'"
+    fi
+    echo "fsync = off"
+    echo "full_page_writes = off"
+    echo "max_worker_processes = 16"
+    echo "log_line_prefix = '%m [%p] %q%d '"
+    printf '%s\n' "$@"
+  } | throwaway_as_server tee -a "$server/data/postgresql.conf" >/dev/null
+  if ! throwaway_as_server "$bindir/pg_ctl" -D "$server/data" -l "$server/log" -w -t 60 -s start </dev/null; then
+    cat "$server/log" >&2
+    return 1
+  fi
+}
+
+throwaway_stop() {
+  local server=$1
+  [ -f "$server/data/postmaster.pid" ] || return 0
+  throwaway_as_server "$(throwaway_bindir)/pg_ctl" -D "$server/data" -m immediate -w -t 30 -s stop </dev/null ||
+    true
+}
+
+throwaway_remove() {
+  local folder=$1 server
+  [ -n "$folder" ] && [ -d "$folder" ] || return 0
+  for server in "$folder"/*/data/postmaster.pid; do
+    [ -f "$server" ] && throwaway_stop "${server%/data/postmaster.pid}"
+  done
+  rm -rf "$folder"
+}

@@ -1,0 +1,41 @@
+-- Roles and the schema. Roles belong to the cluster: created when absent, never dropped.
+DO $$
+DECLARE
+  wanted text;
+BEGIN
+  FOREACH wanted IN ARRAY ARRAY['reconcile_reader', 'reconcile_operator', 'reconcile_approver',
+                                'reconcile_admin', 'reconcile_owner', 'reconcile_worker']
+  LOOP
+    BEGIN
+      IF wanted = 'reconcile_worker' THEN
+        EXECUTE format('CREATE ROLE %I LOGIN', wanted);
+      ELSE
+        EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+      END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+      NULL;  -- another database of this cluster made it
+    END;
+  END LOOP;
+END
+$$;
+
+GRANT reconcile_reader TO reconcile_operator, reconcile_approver, reconcile_admin;
+
+GRANT USAGE ON SCHEMA reconcile
+  TO reconcile_reader, reconcile_operator, reconcile_approver, reconcile_admin, reconcile_worker;
+GRANT USAGE, CREATE ON SCHEMA reconcile TO reconcile_owner;
+
+-- The owner manages the entry partitions through pg_partman, wherever that is installed.
+DO $$
+DECLARE
+  partman_schema name;
+BEGIN
+  SELECT n.nspname INTO STRICT partman_schema
+  FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+  WHERE e.extname = 'pg_partman';
+  EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO reconcile_owner', partman_schema);
+  EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %I TO reconcile_owner', partman_schema);
+  EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO reconcile_owner', partman_schema);
+  EXECUTE format('GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA %I TO reconcile_owner', partman_schema);
+END
+$$;

@@ -282,11 +282,8 @@ TEST_CASE("times: formats, offsets, zones") {
   CHECK(at(R"({"column": "paid_at", "format": ["dd/MM/yyyy HH:mm", "yyyy年MM月dd日 HH:mm:ss"]})",
            "2026年11月21日 10:00:00")
             .entry.occurred_at == ten);
-  CHECK(at(R"({"column": "paid_at", "format": "M/d/yyyy h:mm a", "time_zone": "+08:00"})",
-           "11/21/2026 10:00 AM")
-            .outcome == NormaliseOutcome::rejected);  // h and a must both be there, hh:mm too: see below
   CHECK(
-      at(R"({"column": "paid_at", "format": "M/d/yyyy hh:mm a"})", "11/21/2026 10:00 AM").entry.occurred_at ==
+      at(R"({"column": "paid_at", "format": "M/d/yyyy h:mm a"})", "11/21/2026 10:00 AM").entry.occurred_at ==
       ten);
   const std::int64_t epoch_seconds = ten / 1000000 + 946684800;
   CHECK(at(R"({"column": "paid_at", "format": "epoch_seconds"})", std::to_string(epoch_seconds))

@@ -2,28 +2,78 @@
 
 #include <new>
 
+extern "C" {
+#include <access/xact.h>
+#include <storage/proc.h>
+}
+
 namespace pg_reconcile::pg {
+namespace {
+
+// The (sub)transaction that an error has doomed. A backend has one thread: a plain variable will do.
+struct Doomed {
+  LocalTransactionId transaction = InvalidLocalTransactionId;
+  SubTransactionId subtransaction = InvalidSubTransactionId;
+};
+Doomed doomed;
+
+LocalTransactionId current_transaction() noexcept {
+#if PG_VERSION_NUM >= 170000
+  return MyProc->vxid.lxid;
+#else
+  return MyProc->lxid;
+#endif
+}
+
+// Copies the error on top of PostgreSQL's stack; NULL when there is no memory for the copy.
+ErrorData* raw_copy_error(MemoryContext* owner) {
+  // volatile: read after a longjmp.
+  ErrorData* volatile copy = nullptr;
+  MemoryContext volatile context = nullptr;
+  sigjmp_buf* const outer = PG_exception_stack;
+  sigjmp_buf here;
+  if (sigsetjmp(here, 0) == 0) {
+    PG_exception_stack = &here;
+    context = AllocSetContextCreate(TopMemoryContext, "pg_reconcile error", ALLOCSET_SMALL_SIZES);
+    MemoryContextSwitchTo(context);
+    copy = CopyErrorData();
+  } else {
+    copy = nullptr;
+  }
+  PG_exception_stack = outer;
+  FlushErrorState();
+  if (copy == nullptr && context != nullptr) {
+    MemoryContextSwitchTo(TopMemoryContext);
+    MemoryContextDelete(context);
+  }
+  *owner = context;
+  return copy;
+}
+
+}  // namespace
+
+ErrorData* PostgresError::hand_over() const noexcept {
+  if (error_->context != nullptr) MemoryContextSetParent(error_->context, ErrorContext);
+  error_->context = nullptr;
+  return error_->data;
+}
+
 namespace detail {
 
-GuardState enter_guard(sigjmp_buf* here) noexcept {
-  const GuardState state{PG_exception_stack, error_context_stack, CurrentMemoryContext};
-  PG_exception_stack = here;
-  return state;
+void GuardFrame::throw_caught_error() const {
+  PG_exception_stack = exception_stack_;
+  error_context_stack = context_stack_;
+  MemoryContext owner = nullptr;
+  ErrorData* const data = raw_copy_error(&owner);
+  MemoryContextSwitchTo(memory_);
+  doomed = {current_transaction(), GetCurrentSubTransactionId()};
+  if (data == nullptr) throw std::bad_alloc();
+  throw PostgresError(std::make_shared<OwnedErrorData>(owner, data));
 }
 
-void leave_guard(const GuardState& state) noexcept {
-  PG_exception_stack = state.exception_stack;
-  error_context_stack = state.context_stack;
-}
-
-void throw_caught_error(const GuardState& state) {
-  leave_guard(state);
-  // The copy must outlive the frames (and their memory contexts) that the exception is about to unwind.
-  MemoryContextSwitchTo(CurTransactionContext != nullptr ? CurTransactionContext : TopMemoryContext);
-  ErrorData* data = CopyErrorData();
-  FlushErrorState();
-  MemoryContextSwitchTo(state.memory);
-  throw PostgresError(data);
+bool abort_is_due() noexcept {
+  return doomed.transaction != InvalidLocalTransactionId && doomed.transaction == current_transaction() &&
+         doomed.subtransaction == GetCurrentSubTransactionId();
 }
 
 }  // namespace detail
@@ -50,7 +100,7 @@ void describe_current_exception(Raised& raised) {
   try {
     throw;
   } catch (const PostgresError& e) {
-    raised.postgres = e.data();
+    raised.postgres = e.hand_over();
   } catch (const core::Error& e) {
     describe(raised, e.state(), e.what(), e.detail().c_str(), e.hint().c_str());
   } catch (const std::bad_alloc&) {
@@ -62,19 +112,32 @@ void describe_current_exception(Raised& raised) {
   }
 }
 
-int sql_state_code(const char* s) { return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]); }
+int sql_state_code(const char* s) {
+  return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
+}
 
-// A cut in the middle of a UTF-8 sequence must not reach the client.
-void clip_to_encoding(char* text) {
-  const int length = static_cast<int>(strlen(text));
-  text[pg_mbcliplen(text, length, length)] = '\0';
+// Messages quote input and are cut to fit: neither a torn character nor bytes that the database's encoding
+// doesn't know may reach the client.
+void make_valid(char* text) {
+  const int encoding = GetDatabaseEncoding();
+  int left = static_cast<int>(strlen(text));
+  while (left > 0) {
+    const int length = pg_encoding_verifymbchar(encoding, text, left);
+    if (length > 0) {
+      text += length;
+      left -= length;
+    } else {
+      *text++ = '?';
+      left--;
+    }
+  }
 }
 
 [[noreturn]] void raw_raise(Raised& raised) {
   if (raised.postgres != nullptr) ReThrowError(raised.postgres);
-  clip_to_encoding(raised.message);
-  clip_to_encoding(raised.detail);
-  clip_to_encoding(raised.hint);
+  make_valid(raised.message);
+  make_valid(raised.detail);
+  make_valid(raised.hint);
   ereport(ERROR, (errcode(sql_state_code(raised.state)), errmsg_internal("%s", raised.message),
                   raised.detail[0] != '\0' ? errdetail_internal("%s", raised.detail) : 0,
                   raised.hint[0] != '\0' ? errhint("%s", raised.hint) : 0));
@@ -83,24 +146,52 @@ void clip_to_encoding(char* text) {
 
 }  // namespace
 
+namespace {
+
+// What the body may have left in another state when it throws.
+class EntryState {
+ public:
+  void restore() const noexcept {
+    PG_exception_stack = exception_stack_;
+    error_context_stack = context_stack_;
+    MemoryContextSwitchTo(memory_);
+    doomed = {};
+  }
+
+ private:
+  sigjmp_buf* exception_stack_ = PG_exception_stack;
+  ErrorContextCallback* context_stack_ = error_context_stack;
+  MemoryContext memory_ = CurrentMemoryContext;
+};
+
+}  // namespace
+
 Datum enter(FunctionCallInfo fcinfo, FunctionBody body) {
   Raised raised = {};
+  const EntryState state;
   try {
-    return body(fcinfo);
+    const Datum result = body(fcinfo);
+    if (!detail::abort_is_due()) return result;
+    describe(raised, core::sqlstate::internal_error,
+             "a database error was caught outside a subtransaction and ignored",
+             "The transaction cannot go on after it.", "This is a defect of pg_reconcile: please report it.");
   } catch (...) {
     describe_current_exception(raised);
   }
+  state.restore();
   raw_raise(raised);
 }
 
 void enter_callback(void (*body)(void*), void* argument) {
   Raised raised = {};
+  const EntryState state;
   try {
     body(argument);
     return;
   } catch (...) {
     describe_current_exception(raised);
   }
+  state.restore();
   raw_raise(raised);
 }
 

@@ -18,6 +18,7 @@ extern "C" {
 }
 #pragma GCC diagnostic pop
 
-// Our modules are built with hidden visibility; PostgreSQL 15 leaves this empty and would not find an entry point.
+// Our modules are built with hidden visibility; PostgreSQL 15 leaves this empty and would not find an entry
+// point.
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))

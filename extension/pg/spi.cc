@@ -1,6 +1,6 @@
 #include "extension/pg/spi.h"
 
-#include <exception>
+#include "extension/pg/subtransaction.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -14,11 +14,18 @@ extern "C" {
 namespace pg_reconcile::pg {
 namespace {
 
+// Nothing enters the database that its encoding doesn't know (or a NUL byte): 22021 says which bytes.
 Datum raw_text_datum(const char* data, std::size_t size) {
+  if (size > MaxAllocSize - VARHDRSZ) {
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("a text of %zu bytes is too long", size),
+                    errdetail("The longest that PostgreSQL stores has 1 GB.")));
+  }
+  pg_verify_mbstr(GetDatabaseEncoding(), data, static_cast<int>(size), false);
   return PointerGetDatum(cstring_to_text_with_len(data, static_cast<int>(size)));
 }
 
-ArrayType* raw_array(Datum* values, bool* nulls, int count, Oid element, int length, bool by_value, char align) {
+ArrayType* raw_array(Datum* values, bool* nulls, int count, Oid element, int length, bool by_value,
+                     char align) {
   int dimensions[1] = {count};
   int bounds[1] = {1};
   if (count == 0) return construct_empty_array(element);
@@ -37,6 +44,9 @@ Argument array_of(const std::vector<Value>& values, Oid array_type, Oid element,
   ArrayType* array = guarded([=] { return raw_array(data, nulls, count, element, length, by_value, align); });
   return Argument::datum(array_type, PointerGetDatum(array));
 }
+
+// SPI knows only its top: a statement of an outer connection would put its rows into the inner one's memory.
+Spi* innermost = nullptr;
 
 }  // namespace
 
@@ -58,10 +68,18 @@ Argument Argument::text(const std::optional<std::string>& value) {
   return value ? text(std::string_view(*value)) : null(TEXTOID);
 }
 
-Argument Argument::int4(std::int32_t value) { return datum(INT4OID, Int32GetDatum(value)); }
-Argument Argument::int8(std::int64_t value) { return datum(INT8OID, Int64GetDatum(value)); }
-Argument Argument::boolean(bool value) { return datum(BOOLOID, BoolGetDatum(value)); }
-Argument Argument::date(std::int32_t days) { return datum(DATEOID, DateADTGetDatum(days)); }
+Argument Argument::int4(std::int32_t value) {
+  return datum(INT4OID, Int32GetDatum(value));
+}
+Argument Argument::int8(std::int64_t value) {
+  return datum(INT8OID, Int64GetDatum(value));
+}
+Argument Argument::boolean(bool value) {
+  return datum(BOOLOID, BoolGetDatum(value));
+}
+Argument Argument::date(std::int32_t days) {
+  return datum(DATEOID, DateADTGetDatum(days));
+}
 
 Argument Argument::text_array(const std::vector<std::optional<std::string>>& values) {
   return array_of(values, TEXTARRAYOID, TEXTOID, -1, false, TYPALIGN_INT,
@@ -85,10 +103,11 @@ Argument Argument::text_array(const std::vector<std::string>& values) {
 }
 
 Argument Argument::int8_array(const std::vector<std::int64_t>& values) {
-  return array_of(values, INT8ARRAYOID, INT8OID, 8, true, TYPALIGN_DOUBLE, [](std::int64_t value, Datum& datum) {
-    datum = Int64GetDatum(value);
-    return true;
-  });
+  return array_of(values, INT8ARRAYOID, INT8OID, 8, true, TYPALIGN_DOUBLE,
+                  [](std::int64_t value, Datum& datum) {
+                    datum = Int64GetDatum(value);
+                    return true;
+                  });
 }
 
 Argument Argument::int4_array(const std::vector<std::int32_t>& values) {
@@ -98,13 +117,25 @@ Argument Argument::int4_array(const std::vector<std::int32_t>& values) {
   });
 }
 
-Spi::Spi() : exceptions_(std::uncaught_exceptions()) {
+Spi::Spi() : outer_(innermost) {
   guarded([] { SPI_connect(); });
+  innermost = this;
 }
 
 Spi::~Spi() {
-  // An exception on its way means that the (sub)transaction aborts, and abort unwinds the SPI stack itself.
-  if (std::uncaught_exceptions() == exceptions_) SPI_finish();
+  innermost = outer_;
+  if (!detail::abort_is_due()) SPI_finish();
+}
+
+// A subtransaction that was rolled back since has freed the rows made in it. Rows made before it are still
+// there then and stay until the Spi ends.
+void Spi::forget_rows() {
+  auto* tuples = static_cast<SPITupleTable*>(tuples_);
+  tuples_ = nullptr;
+  rows_ = 0;
+  if (tuples != nullptr && rollbacks_ == detail::rollback_count()) {
+    guarded([=] { SPI_freetuptable(tuples); });
+  }
 }
 
 std::uint64_t Spi::run(const std::string& sql, const std::vector<Argument>& arguments, bool read_only) {
@@ -116,10 +147,12 @@ std::uint64_t Spi::run(const std::string& sql, const std::vector<Argument>& argu
     values.push_back(argument.value);
     nulls.push_back(argument.is_null ? 'n' : ' ');
   }
-  if (tuples_ != nullptr) {
-    SPI_freetuptable(static_cast<SPITupleTable*>(tuples_));
-    tuples_ = nullptr;
+  if (innermost != this) {
+    throw core::Error(core::sqlstate::internal_error,
+                      "an outer SPI connection was used while an inner one is open", sql,
+                      "This is a defect of pg_reconcile: please report it.");
   }
+  forget_rows();
   const char* text = sql.c_str();
   const int count = static_cast<int>(arguments.size());
   Oid* type_data = types.data();
@@ -132,6 +165,7 @@ std::uint64_t Spi::run(const std::string& sql, const std::vector<Argument>& argu
                       std::string("SPI refused a statement: ") + SPI_result_code_string(result), sql);
   }
   tuples_ = SPI_tuptable;
+  rollbacks_ = detail::rollback_count();
   rows_ = SPI_processed;
   return rows_;
 }
@@ -177,6 +211,8 @@ std::int64_t Spi::int8(std::uint64_t row, int column) const {
   }
 }
 
-bool Spi::boolean(std::uint64_t row, int column) const { return DatumGetBool(datum(row, column)); }
+bool Spi::boolean(std::uint64_t row, int column) const {
+  return DatumGetBool(datum(row, column));
+}
 
 }  // namespace pg_reconcile::pg

@@ -1,6 +1,8 @@
 // Queries from C++: SPI behind the guard.
 //
-// Texts that come back are views into SPI's memory: valid until the next query of the same Spi or its end.
+// Memory: while an Spi is alive, what PostgreSQL allocates (arguments too) lives until that Spi ends, and
+// datums that came back live until its next run. So a function's result is made after the Spi has ended, and
+// a loop over millions of statements takes a new Spi now and then.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,8 @@
 
 namespace pg_reconcile::pg {
 
-// A query's argument: a text that PostgreSQL casts to `type` (an OID), or NULL. Types that matter have factories.
+// A query's argument: a text that PostgreSQL casts to `type` (an OID), or NULL. Types that matter have
+// factories.
 class Argument {
  public:
   static Argument text(std::string_view value);
@@ -36,7 +39,9 @@ class Argument {
   bool is_null;
 };
 
-// One connection to SPI. Nest freely. The destructor leaves an aborted stack to transaction abort.
+// One connection to SPI. They nest, also with in_subtransaction between; only the innermost one may run (its
+// rows may be read at any time). After an error of the backend the destructor leaves the SPI stack to the
+// rollback that is due; after any other exception it disconnects.
 class Spi {
  public:
   Spi();
@@ -44,21 +49,25 @@ class Spi {
   Spi(const Spi&) = delete;
   Spi& operator=(const Spi&) = delete;
 
-  // Runs one statement and keeps its rows. read_only: under the active snapshot, otherwise a fresh one that sees
-  // this transaction's own writes. Returns the number of rows returned or touched.
-  std::uint64_t run(const std::string& sql, const std::vector<Argument>& arguments = {}, bool read_only = false);
+  // Runs one statement and keeps its rows. read_only: under the active snapshot, otherwise a fresh one that
+  // sees this transaction's own writes. Returns the number of rows returned or touched.
+  std::uint64_t run(const std::string& sql, const std::vector<Argument>& arguments = {},
+                    bool read_only = false);
 
   [[nodiscard]] std::uint64_t rows() const { return rows_; }
-  [[nodiscard]] bool is_null(std::uint64_t row, int column) const;        // columns count from 0
-  [[nodiscard]] std::string text(std::uint64_t row, int column) const;    // through the type's output function
+  [[nodiscard]] bool is_null(std::uint64_t row, int column) const;      // columns count from 0
+  [[nodiscard]] std::string text(std::uint64_t row, int column) const;  // through the type's output function
   [[nodiscard]] std::optional<std::string> text_or_null(std::uint64_t row, int column) const;
-  [[nodiscard]] Datum datum(std::uint64_t row, int column) const;         // by-reference: valid until the next run
-  [[nodiscard]] std::int64_t int8(std::uint64_t row, int column) const;   // of int2, int4, int8, date
+  [[nodiscard]] Datum datum(std::uint64_t row, int column) const;  // by-reference: valid until the next run
+  [[nodiscard]] std::int64_t int8(std::uint64_t row, int column) const;  // of int2, int4, int8, date
   [[nodiscard]] bool boolean(std::uint64_t row, int column) const;
 
  private:
-  int exceptions_;
-  void* tuples_ = nullptr;  // SPITupleTable
+  void forget_rows();
+
+  Spi* outer_;
+  void* tuples_ = nullptr;       // SPITupleTable
+  std::uint64_t rollbacks_ = 0;  // when tuples_ was made
   std::uint64_t rows_ = 0;
 };
 

@@ -6,6 +6,15 @@ extern "C" {
 }
 
 namespace pg_reconcile::pg::detail {
+namespace {
+
+std::uint64_t rollbacks = 0;
+
+}  // namespace
+
+std::uint64_t rollback_count() noexcept {
+  return rollbacks;
+}
 
 SubtransactionState begin_subtransaction() {
   const SubtransactionState state{CurrentMemoryContext, CurrentResourceOwner};
@@ -21,6 +30,7 @@ void commit_subtransaction(const SubtransactionState& state) {
 }
 
 void rollback_subtransaction(const SubtransactionState& state) {
+  rollbacks++;
   guarded([] { RollbackAndReleaseCurrentSubTransaction(); });
   MemoryContextSwitchTo(state.memory);
   CurrentResourceOwner = state.owner;

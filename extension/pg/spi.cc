@@ -9,6 +9,7 @@ extern "C" {
 #include <utils/array.h>
 #include <utils/builtins.h>
 #include <utils/date.h>
+#include <utils/timestamp.h>
 }
 
 namespace pg_reconcile::pg {
@@ -115,6 +116,22 @@ Argument Argument::int4_array(const std::vector<std::int32_t>& values) {
     datum = Int32GetDatum(value);
     return true;
   });
+}
+
+Argument Argument::date_array(const std::vector<std::optional<std::int32_t>>& values) {
+  return array_of(values, DATEARRAYOID, DATEOID, 4, true, TYPALIGN_INT,
+                  [](std::optional<std::int32_t> value, Datum& datum) {
+                    datum = DateADTGetDatum(value.value_or(0));
+                    return value.has_value();
+                  });
+}
+
+Argument Argument::timestamptz_array(const std::vector<std::optional<std::int64_t>>& values) {
+  return array_of(values, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID, 8, true, TYPALIGN_DOUBLE,
+                  [](std::optional<std::int64_t> value, Datum& datum) {
+                    datum = TimestampTzGetDatum(value.value_or(0));
+                    return value.has_value();
+                  });
 }
 
 Spi::Spi() : outer_(innermost) {

@@ -31,6 +31,8 @@ class Argument {
   static Argument text_array(const std::vector<std::string>& values);
   static Argument int8_array(const std::vector<std::int64_t>& values);
   static Argument int4_array(const std::vector<std::int32_t>& values);
+  static Argument date_array(const std::vector<std::optional<std::int32_t>>& days_since_2000);
+  static Argument timestamptz_array(const std::vector<std::optional<std::int64_t>>& microseconds_since_2000);
   static Argument datum(Oid type, Datum value, bool is_null = false);
   static Argument null(Oid type) { return datum(type, static_cast<Datum>(0), true); }
 

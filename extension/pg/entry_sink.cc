@@ -1,0 +1,208 @@
+#include "extension/pg/entry_sink.h"
+
+#include <utility>
+
+#include "extension/pg/spi.h"
+
+namespace pg_reconcile::pg {
+namespace {
+
+using Texts = std::vector<std::optional<std::string>>;
+
+// Attributes as a JSON object, in the order of the mapping.
+void append_json_text(std::string& json, std::string_view text) {
+  static constexpr char hex[] = "0123456789abcdef";
+  json.push_back('"');
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      json.push_back('\\');
+      json.push_back(c);
+    } else if (byte < 0x20) {
+      json += "\\u00";
+      json.push_back(hex[byte >> 4]);
+      json.push_back(hex[byte & 15]);
+    } else {
+      json.push_back(c);
+    }
+  }
+  json.push_back('"');
+}
+
+std::optional<std::string> json_object(const core::Entry& entry) {
+  if (entry.attributes.empty()) return std::nullopt;
+  std::string json = "{";
+  for (const auto& [name, value] : entry.attributes) {
+    if (json.size() > 1) json.push_back(',');
+    append_json_text(json, name);
+    json.push_back(':');
+    if (value) {
+      append_json_text(json, *value);
+    } else {
+      json += "null";
+    }
+  }
+  json.push_back('}');
+  return json;
+}
+
+constexpr int amount_fraction_min = 2;
+
+std::optional<std::string> decimal_text(const std::optional<core::Decimal>& value) {
+  if (!value) return std::nullopt;
+  return value->to_string(amount_fraction_min);
+}
+
+std::optional<std::string> stated(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return text;
+}
+
+// A batch as the columns that the SQL functions take.
+struct Columns {
+  Texts operation, source_key, channel, account, book, kind, sub_kind, order_key, match_key, channel_ref,
+      original_ref, amount, currency, settle_amount, settlement_currency, fx_rate, fee, net, status, source_status,
+      settlement_ref, attributes;
+  std::vector<std::optional<std::int64_t>> occurred_at;
+  std::vector<std::optional<std::int32_t>> value_date, business_date;
+
+  void add(char operation_code, const std::string& key, const core::Entry& entry) {
+    operation.emplace_back(std::string(1, operation_code));
+    source_key.emplace_back(key);
+    channel.push_back(stated(entry.channel));
+    account.push_back(stated(entry.account));
+    book.push_back(stated(entry.book));
+    kind.push_back(stated(entry.kind));
+    sub_kind.push_back(entry.sub_kind);
+    order_key.push_back(stated(entry.order_key));
+    match_key.push_back(entry.match_key);
+    channel_ref.push_back(entry.channel_ref);
+    original_ref.push_back(entry.original_ref);
+    amount.emplace_back(entry.amount.to_string(amount_fraction_min));
+    currency.push_back(stated(entry.currency));
+    settle_amount.push_back(decimal_text(entry.settle_amount));
+    settlement_currency.push_back(entry.settlement_currency);
+    fx_rate.push_back(entry.fx_rate ? std::optional(entry.fx_rate->to_string()) : std::nullopt);
+    fee.push_back(decimal_text(entry.fee));
+    net.push_back(decimal_text(entry.net));
+    status.push_back(stated(entry.status));
+    source_status.push_back(entry.source_status);
+    occurred_at.push_back(entry.occurred_at);
+    value_date.push_back(entry.value_date);
+    business_date.push_back(entry.business_date);
+    settlement_ref.push_back(entry.settlement_ref);
+    attributes.push_back(json_object(entry));
+  }
+
+  [[nodiscard]] std::vector<Argument> placement() const {
+    return {Argument::text_array(channel),  Argument::text_array(account),
+            Argument::text_array(book),     Argument::timestamptz_array(occurred_at),
+            Argument::date_array(business_date), Argument::text_array(status)};
+  }
+
+  void append_to(std::vector<Argument>& arguments) const {
+    for (const Texts* texts :
+         {&source_key, &channel, &account, &book, &kind, &sub_kind, &order_key, &match_key, &channel_ref,
+          &original_ref, &amount, &currency, &settle_amount, &settlement_currency, &fx_rate, &fee, &net, &status,
+          &source_status}) {
+      arguments.push_back(Argument::text_array(*texts));
+    }
+    arguments.push_back(Argument::timestamptz_array(occurred_at));
+    arguments.push_back(Argument::date_array(value_date));
+    arguments.push_back(Argument::date_array(business_date));
+    arguments.push_back(Argument::text_array(settlement_ref));
+    arguments.push_back(Argument::text_array(attributes));
+  }
+};
+
+std::string call(const char* function, std::size_t arguments) {
+  std::string sql = std::string("SELECT * FROM reconcile.") + function + "(";
+  for (std::size_t i = 1; i <= arguments; i++) {
+    if (i > 1) sql += ", ";
+    sql += "$" + std::to_string(i);
+  }
+  return sql + ")";
+}
+
+}  // namespace
+
+EntrySink::EntrySink(std::int32_t source_id, std::optional<std::int64_t> statement_id)
+    : source_id_(source_id), statement_id_(statement_id) {}
+
+EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& previous) {
+  if (operations_.size() >= buffer_rows_max) write();
+  const auto [at, fresh] = by_key_.try_emplace(std::string(source_key), operations_.size());
+  if (fresh) {
+    operations_.push_back({Operation::nothing, std::string(source_key), {}});
+    previous = Operation::nothing;
+  } else {
+    previous = operations_[at->second].operation;
+  }
+  return operations_[at->second];
+}
+
+void EntrySink::insert(std::string_view source_key, const core::Entry& entry) {
+  Operation previous;
+  Buffered& buffered = slot(source_key, previous);
+  // A key that was there before this batch and comes again is an update of what is stored.
+  const bool stored = previous == Operation::update || previous == Operation::remove;
+  buffered.operation = stored ? Operation::update : Operation::insert;
+  buffered.entry = entry;
+}
+
+void EntrySink::update(std::string_view source_key, const core::Entry& entry) {
+  Operation previous;
+  Buffered& buffered = slot(source_key, previous);
+  buffered.operation = previous == Operation::insert ? Operation::insert : Operation::update;
+  buffered.entry = entry;
+}
+
+void EntrySink::remove(std::string_view source_key) {
+  Operation previous;
+  slot(source_key, previous).operation = Operation::remove;
+}
+
+std::uint64_t EntrySink::flush() {
+  write();
+  return std::exchange(changed_, 0);
+}
+
+std::vector<EntrySink::Refused> EntrySink::take_refused() { return std::exchange(refused_, {}); }
+
+void EntrySink::write() {
+  write_batch(true);
+  write_batch(false);
+  operations_.clear();
+  by_key_.clear();
+}
+
+void EntrySink::write_batch(bool inserts) {
+  Columns columns;
+  for (const Buffered& buffered : operations_) {
+    if ((buffered.operation == Operation::insert) == inserts) {
+      columns.add(static_cast<char>(buffered.operation), buffered.source_key, buffered.entry);
+    }
+  }
+  if (columns.source_key.empty()) return;
+
+  Spi spi;
+  spi.run("SELECT u.position, u.reason FROM reconcile.prepare_entries($1, $2, $3, $4, $5, $6) p, "
+          "unnest(p.refused_positions, p.refused_reasons) AS u (position, reason)",
+          columns.placement());
+  for (std::uint64_t i = 0; i < spi.rows(); i++) {
+    const auto position = static_cast<std::size_t>(spi.int8(i, 0)) - 1;
+    if (*columns.operation[position] != "D") {
+      refused_.push_back({*columns.source_key[position], spi.text(i, 1)});
+    }
+  }
+
+  std::vector<Argument> arguments = {
+      Argument::int4(source_id_),
+      statement_id_ ? Argument::int8(*statement_id_) : Argument::datum(20 /* int8 */, 0, true)};
+  if (!inserts) arguments.push_back(Argument::text_array(columns.operation));
+  columns.append_to(arguments);
+  spi.run(call(inserts ? "insert_entries" : "change_entries", arguments.size()), arguments);
+  changed_ += static_cast<std::uint64_t>(spi.int8(0, 0));
+}
+
+}  // namespace pg_reconcile::pg

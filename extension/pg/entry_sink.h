@@ -1,0 +1,65 @@
+// The door through which entries come in: buffers, then writes a batch with its totals and changes in the caller's
+// transaction, through reconcile.prepare_entries, insert_entries and change_entries.
+//
+// Within a buffer the operations on one source key are folded into one, so that what is written depends on the last
+// state alone and the order among different keys does not matter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/mapping/entry.h"
+
+namespace pg_reconcile::pg {
+
+class EntrySink {
+ public:
+  static constexpr std::size_t buffer_rows_max = 20000;
+
+  // An entry that the tables can't take: unknown channel or account, a day outside the channel's life. The caller
+  // quarantines it.
+  struct Refused {
+    std::string source_key;
+    std::string reason;
+  };
+
+  EntrySink(std::int32_t source_id, std::optional<std::int64_t> statement_id);
+
+  // Replays change nothing: a source key that the month already holds is left as it is.
+  void insert(std::string_view source_key, const core::Entry& entry);
+  // Supersedes what is stored under the key; stores it when there is nothing.
+  void update(std::string_view source_key, const core::Entry& entry);
+  void remove(std::string_view source_key);
+
+  [[nodiscard]] std::size_t buffered() const { return operations_.size(); }
+  // Writes what is buffered. Returns how many entries changed since the last call of flush().
+  std::uint64_t flush();
+  // What was refused since the last call; complete after flush().
+  std::vector<Refused> take_refused();
+
+ private:
+  enum class Operation : char { insert = 'I', update = 'U', remove = 'D', nothing = '-' };
+  struct Buffered {
+    Operation operation;
+    std::string source_key;
+    core::Entry entry;
+  };
+
+  Buffered& slot(std::string_view source_key, Operation& previous);
+  void write();
+  void write_batch(bool inserts);
+
+  std::int32_t source_id_;
+  std::optional<std::int64_t> statement_id_;
+  std::vector<Buffered> operations_;
+  std::unordered_map<std::string, std::size_t> by_key_;
+  std::vector<Refused> refused_;
+  std::uint64_t changed_ = 0;
+};
+
+}  // namespace pg_reconcile::pg

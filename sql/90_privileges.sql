@@ -1,0 +1,78 @@
+-- Ownership, PUBLIC, row level security of member tables, and what pg_dump takes along. Last in the script.
+
+DO $$
+DECLARE
+  object record;
+BEGIN
+  -- Everything belongs to reconcile_owner, and PUBLIC may do nothing.
+  FOR object IN
+    SELECT c.oid, c.oid::regclass AS name, c.relkind
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'
+      AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_reconcile')
+      AND c.relkind IN ('r', 'v')
+  LOOP
+    EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', object.name);
+    EXECUTE format('ALTER TABLE %s OWNER TO reconcile_owner', object.name);
+  END LOOP;
+  FOR object IN
+    SELECT p.oid::regprocedure AS name, p.prokind
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.deptype = 'e'
+      AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_reconcile')
+  LOOP
+    EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', object.name);
+    EXECUTE format('ALTER ROUTINE %s OWNER TO reconcile_owner', object.name);
+  END LOOP;
+END
+$$;
+
+-- Rows of a channel are seen by those who may see the channel.
+DO $$
+DECLARE
+  object record;
+BEGIN
+  FOR object IN
+    SELECT c.oid::regclass AS name,
+           EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attname = 'account' AND NOT a.attisdropped) AS has_account
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
+    JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND t.attname = 'channel' AND NOT t.attisdropped
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e' AND c.relkind = 'r'
+      AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_reconcile')
+      AND c.relname NOT IN ('access', 'source')
+  LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', object.name);
+    EXECUTE format('CREATE POLICY channel_access ON %s USING (channel IS NULL OR reconcile.may_see(channel, %s))',
+                   object.name, CASE WHEN object.has_account THEN 'account' ELSE 'NULL' END);
+  END LOOP;
+END
+$$;
+
+-- Every member table and every sequence travels with pg_dump; shipped rows don't.
+DO $$
+DECLARE
+  object record;
+BEGIN
+  FOR object IN
+    SELECT c.oid::regclass::text AS name, c.relkind,
+           EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attname = 'built_in' AND NOT a.attisdropped) AS has_built_in
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e' AND c.relkind = 'r'
+      AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_reconcile')
+  LOOP
+    PERFORM pg_catalog.pg_extension_config_dump(
+      object.name, CASE WHEN object.has_built_in THEN 'WHERE NOT built_in' ELSE '' END);
+  END LOOP;
+  FOR object IN
+    SELECT s.oid::regclass::text AS name
+    FROM pg_catalog.pg_class s JOIN pg_catalog.pg_depend d
+      ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid AND d.deptype = 'e'
+    WHERE s.relkind = 'S'
+      AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_reconcile')
+  LOOP
+    PERFORM pg_catalog.pg_extension_config_dump(object.name, '');
+  END LOOP;
+END
+$$;

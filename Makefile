@@ -1,12 +1,19 @@
 # pg_reconcile: the PGXS-style front to CMake.
 #   make                    build for PG_CONFIG
 #   make install DESTDIR=   install
-#   make installcheck       pgTAP against the server that PGHOST/PGPORT/... name
+#   make installcheck       pgTAP against the running server that PGHOST, PGPORT, PGUSER ... name
+#   make check              everything, in throw-away servers: packages, build, lint, unit, SQL and cluster tests, fuzz
+#   make lint               what `check` lints
+#   make fuzz               every fuzz target for FUZZ_SECONDS
+#   make bench, make demo   see bench/ and demo/
+#   make clean
 PG_CONFIG ?= pg_config
 BUILD_DIR ?= build
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+export PG_CONFIG BUILD_DIR JOBS
 
-.PHONY: all install clean
+.PHONY: all deps install installcheck check lint bench fuzz demo clean
 
 all: $(BUILD_DIR)/build.ninja
 	cmake --build $(BUILD_DIR) -j $(JOBS)
@@ -14,8 +21,29 @@ all: $(BUILD_DIR)/build.ninja
 $(BUILD_DIR)/build.ninja: CMakeLists.txt
 	cmake -S . -B $(BUILD_DIR) -G Ninja -DPG_CONFIG=$(PG_CONFIG)
 
+deps:
+	@.ci/install_packages.sh
+
 install: all
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD_DIR)
+
+installcheck:
+	@test/run_pgtap.sh --installcheck
+
+check: deps
+	@test/check.sh
+
+lint: deps all
+	@test/lint/run.sh
+
+bench: deps all
+	@bench/run.sh
+
+fuzz: deps
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) test/run_fuzz.sh
+
+demo: deps all
+	@demo/run.sh
 
 clean:
 	rm -rf $(BUILD_DIR)

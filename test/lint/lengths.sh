@@ -1,0 +1,8 @@
+#!/bin/bash
+# A file is one idea: none has more than 600 lines.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+find core extension worker sql test bench demo cmake .ci Makefile CMakeLists.txt -type f \
+    \( -name '*.cc' -o -name '*.h' -o -name '*.sql' -o -name '*.sh' -o -name '*.pl' -o -name '*.pm' -o -name '*.py' \
+       -o -name '*.cmake' -o -name Makefile \) -not -path '*/fixtures/*' -exec wc -l {} + 2>/dev/null |
+  awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines"; wrong = 1 } END { exit wrong }'

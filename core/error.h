@@ -1,4 +1,5 @@
-// The one exception type of core. It carries what PostgreSQL will show: a SQLSTATE, a message, a detail, a hint.
+// The one exception type of core. It carries what PostgreSQL will show: a SQLSTATE, a message, a detail, a
+// hint.
 #pragma once
 
 #ifdef POSTGRES_H

@@ -20,13 +20,14 @@ struct TextElements {
 
 TextElements raw_text_elements(Datum array) {
   TextElements elements{};
-  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements.values, &elements.nulls,
-                    &elements.count);
+  deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements.values,
+                    &elements.nulls, &elements.count);
   return elements;
 }
 
 Datum raw_numeric(const char* digits) {
-  return DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+  return DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid),
+                             Int32GetDatum(-1));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // The published row hash, version 1: what reconcile.row_hash() computes and digests add up.
 //
-// XXH3-128 (seed 0) over the fields in order: a NULL is the byte 0x00; a text is 0x01, its length in bytes as an
-// unsigned 64-bit little-endian integer, and its bytes. A digest is the sum of row hashes modulo 2^128: it does not
-// depend on order, twins count twice, and what left can be taken off again.
+// XXH3-128 (seed 0) over the fields in order: a NULL is the byte 0x00; a text is 0x01, its length in bytes as
+// an unsigned 64-bit little-endian integer, and its bytes. A digest is the sum of row hashes modulo 2^128: it
+// does not depend on order, twins count twice, and what left can be taken off again.
 #pragma once
 
 #include <optional>

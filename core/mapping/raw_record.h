@@ -14,8 +14,9 @@ struct RawField {
   std::optional<std::string_view> value;
 };
 
-// A record as views into the source's buffer: valid until the source is asked for the next one. Names are unique.
-// The order of fields is the same for all records of one stream, so that a reader may remember positions.
+// A record as views into the source's buffer: valid until the source is asked for the next one. Names are
+// unique. The order of fields is the same for all records of one stream, so that a reader may remember
+// positions.
 struct RawRecord {
   std::span<const RawField> fields;
 

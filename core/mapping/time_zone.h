@@ -16,7 +16,8 @@ class TimeZones {
   virtual std::optional<std::int32_t> offset_of_local(std::string_view zone, std::int64_t local_seconds) = 0;
 };
 
-// Knows "UTC", "Z" and fixed offsets ("+08:00", "-0330", "+8"); for tests and for values that carry their offset.
+// Knows "UTC", "Z" and fixed offsets ("+08:00", "-0330", "+8"); for tests and for values that carry their
+// offset.
 class FixedOffsets final : public TimeZones {
  public:
   std::optional<std::int32_t> offset_of_local(std::string_view zone, std::int64_t local_seconds) override;

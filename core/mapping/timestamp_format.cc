@@ -204,10 +204,10 @@ std::string date_text(std::int32_t days_since_2000) {
   const std::int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
   const std::int64_t mp = (5 * doy + 2) / 153;
   const std::int64_t month = mp < 10 ? mp + 3 : mp - 9;
+  const long long year = yoe + era * 400 + (month <= 2);
+  const long long day = doy - (153 * mp + 2) / 5 + 1;
   char text[48];
-  std::snprintf(text, sizeof(text), "%04lld-%02lld-%02lld",
-                static_cast<long long>(yoe + era * 400 + (month <= 2)), static_cast<long long>(month),
-                static_cast<long long>(doy - (153 * mp + 2) / 5 + 1));
+  std::snprintf(text, sizeof(text), "%04lld-%02lld-%02lld", year, static_cast<long long>(month), day);
   return text;
 }
 

@@ -17,7 +17,9 @@ constexpr auto powers_of_ten = [] {
 
 constexpr int128 units_limit = powers_of_ten[Decimal::scale_digits + Decimal::integer_digits_max];
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 }  // namespace
 

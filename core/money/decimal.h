@@ -28,8 +28,8 @@ class Decimal {
   }
 
   // Parses an optional sign, digits, and an optional fraction after `point`: "12", "-0.50", "+7.", ".5".
-  // Nothing else: no exponent, no grouping, no white space. nullopt when it is not such a text, has more than 12
-  // significant fraction digits, or is out of range.
+  // Nothing else: no exponent, no grouping, no white space. nullopt when it is not such a text, has more than
+  // 12 significant fraction digits, or is out of range.
   static std::optional<Decimal> parse(std::string_view text, char point = '.');
 
   // value / 10^digits, for minor units. nullopt when digits > 12 or out of range.

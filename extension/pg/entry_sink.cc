@@ -61,8 +61,8 @@ std::optional<std::string> stated(const std::string& text) {
 // A batch as the columns that the SQL functions take.
 struct Columns {
   Texts operation, source_key, channel, account, book, kind, sub_kind, order_key, match_key, channel_ref,
-      original_ref, amount, currency, settle_amount, settlement_currency, fx_rate, fee, net, status, source_status,
-      settlement_ref, attributes;
+      original_ref, amount, currency, settle_amount, settlement_currency, fx_rate, fee, net, status,
+      source_status, settlement_ref, attributes;
   std::vector<std::optional<std::int64_t>> occurred_at;
   std::vector<std::optional<std::int32_t>> value_date, business_date;
 
@@ -95,16 +95,15 @@ struct Columns {
   }
 
   [[nodiscard]] std::vector<Argument> placement() const {
-    return {Argument::text_array(channel),  Argument::text_array(account),
-            Argument::text_array(book),     Argument::timestamptz_array(occurred_at),
+    return {Argument::text_array(channel),       Argument::text_array(account),
+            Argument::text_array(book),          Argument::timestamptz_array(occurred_at),
             Argument::date_array(business_date), Argument::text_array(status)};
   }
 
   void append_to(std::vector<Argument>& arguments) const {
-    for (const Texts* texts :
-         {&source_key, &channel, &account, &book, &kind, &sub_kind, &order_key, &match_key, &channel_ref,
-          &original_ref, &amount, &currency, &settle_amount, &settlement_currency, &fx_rate, &fee, &net, &status,
-          &source_status}) {
+    for (const Texts* texts : {&source_key, &channel, &account, &book, &kind, &sub_kind, &order_key,
+                               &match_key, &channel_ref, &original_ref, &amount, &currency, &settle_amount,
+                               &settlement_currency, &fx_rate, &fee, &net, &status, &source_status}) {
       arguments.push_back(Argument::text_array(*texts));
     }
     arguments.push_back(Argument::timestamptz_array(occurred_at));
@@ -167,7 +166,9 @@ std::uint64_t EntrySink::flush() {
   return std::exchange(changed_, 0);
 }
 
-std::vector<EntrySink::Refused> EntrySink::take_refused() { return std::exchange(refused_, {}); }
+std::vector<EntrySink::Refused> EntrySink::take_refused() {
+  return std::exchange(refused_, {});
+}
 
 void EntrySink::write() {
   write_batch(true);
@@ -186,9 +187,10 @@ void EntrySink::write_batch(bool inserts) {
   if (columns.source_key.empty()) return;
 
   Spi spi;
-  spi.run("SELECT u.position, u.reason FROM reconcile.prepare_entries($1, $2, $3, $4, $5, $6) p, "
-          "unnest(p.refused_positions, p.refused_reasons) AS u (position, reason)",
-          columns.placement());
+  spi.run(
+      "SELECT u.position, u.reason FROM reconcile.prepare_entries($1, $2, $3, $4, $5, $6) p, "
+      "unnest(p.refused_positions, p.refused_reasons) AS u (position, reason)",
+      columns.placement());
   for (std::uint64_t i = 0; i < spi.rows(); i++) {
     const auto position = static_cast<std::size_t>(spi.int8(i, 0)) - 1;
     if (*columns.operation[position] != "D") {

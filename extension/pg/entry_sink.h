@@ -1,8 +1,8 @@
-// The door through which entries come in: buffers, then writes a batch with its totals and changes in the caller's
-// transaction, through reconcile.prepare_entries, insert_entries and change_entries.
+// The door through which entries come in: buffers, then writes a batch with its totals and changes in the
+// caller's transaction, through reconcile.prepare_entries, insert_entries and change_entries.
 //
-// Within a buffer the operations on one source key are folded into one, so that what is written depends on the last
-// state alone and the order among different keys does not matter.
+// Within a buffer the operations on one source key are folded into one, so that what is written depends on
+// the last state alone and the order among different keys does not matter.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ class EntrySink {
  public:
   static constexpr std::size_t buffer_rows_max = 20000;
 
-  // An entry that the tables can't take: unknown channel or account, a day outside the channel's life. The caller
-  // quarantines it.
+  // An entry that the tables can't take: unknown channel or account, a day outside the channel's life. The
+  // caller quarantines it.
   struct Refused {
     std::string source_key;
     std::string reason;

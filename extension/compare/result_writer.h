@@ -1,0 +1,50 @@
+// The rows that compare returns.
+#pragma once
+
+#include <vector>
+
+#include "extension/compare/compare_plan.h"
+
+extern "C" {
+#include <access/tupdesc.h>
+#include <utils/tuplestore.h>
+}
+
+namespace pg_reconcile::pg {
+
+enum class ResultKind { missing_left, missing_right, mismatch, duplicate_left, duplicate_right };
+
+// A row's values in the order of the plan's columns.
+struct RowValues {
+  Datum* values = nullptr;
+  bool* nulls = nullptr;
+};
+
+class ResultWriter {
+ public:
+  // Materializes the function's result; `fcinfo` must come from a place that takes a set.
+  ResultWriter(FunctionCallInfo fcinfo, const ComparePlan& plan);
+
+  // How each side's rows are described (blessed): their names go into the jsonb.
+  void describe(TupleDesc left, TupleDesc right);
+
+  // A row of one side alone. `kind` says which: missing_left and duplicate_right show a right row.
+  void write_single(ResultKind kind, const RowValues& row);
+  // `differing`: places in the plan's columns.
+  void write_mismatch(const RowValues& left, const RowValues& right,
+                      const std::vector<std::size_t>& differing);
+
+ private:
+  void write(ResultKind kind, const RowValues* left, const RowValues* right, Datum differing);
+
+  const ComparePlan& plan_;
+  Tuplestorestate* store_;
+  TupleDesc result_;
+  TupleDesc left_ = nullptr;
+  TupleDesc right_ = nullptr;
+  FmgrInfo* to_jsonb_;
+  std::vector<FmgrInfo*> key_output_;
+  MemoryContext row_memory_;
+};
+
+}  // namespace pg_reconcile::pg

@@ -1,0 +1,154 @@
+#include "core/statement/control_tally.h"
+
+#include <algorithm>
+
+#include "core/mapping/expression.h"
+
+namespace pg_reconcile::core {
+namespace {
+
+// Half away from zero, as statements round.
+Decimal rounded(Decimal value, int digits) {
+  int128 step = 1;
+  for (int i = digits; i < Decimal::scale_digits; i++) step *= 10;
+  const int128 units = value.units();
+  const int128 half = step / 2;
+  const int128 up = units < 0 ? units - half : units + half;
+  return Decimal::from_units(up / step * step);
+}
+
+}  // namespace
+
+std::string_view verdict_name(ControlVerdict verdict) {
+  switch (verdict) {
+    case ControlVerdict::agreed:
+      return "agreed";
+    case ControlVerdict::mismatch:
+      return "mismatch";
+    case ControlVerdict::missing:
+      return "missing";
+    case ControlVerdict::none:
+      break;
+  }
+  return "none";
+}
+
+ControlTally::ControlTally(const FormatDocument& format) : format_(format) {
+  for (const ControlRule& rule : format.controls) {
+    first_of_rule_.push_back(running_.size());
+    for (const Total& total : rule.totals) running_.push_back({&total, std::nullopt, false, {}, {}, 0});
+  }
+}
+
+void ControlTally::bind(const std::vector<std::string>& columns) {
+  for (Running& running : running_) {
+    const auto found = std::find(columns.begin(), columns.end(), running.total->column);
+    if (found != columns.end()) running.column = static_cast<std::size_t>(found - columns.begin());
+  }
+}
+
+bool ControlTally::weigh(std::string_view type, const std::vector<std::string_view>& values, BadRow& bad,
+                         std::string& reason) {
+  for (Running& running : running_) {
+    const auto& types = running.total->types;
+    running.applies = types.empty() || std::find(types.begin(), types.end(), type) != types.end();
+    running.weight = Decimal();
+    if (!running.applies || !running.column || running.total->kind != Total::Kind::sum) continue;
+    const std::string_view text = mapping::trimmed(values[*running.column]);
+    if (text.empty()) continue;
+    const auto weight = format_.number_format.parse(text, reason);
+    if (!weight) {
+      bad.field = "control";
+      bad.column = running.total->column;
+      bad.value = values[*running.column];
+      return false;
+    }
+    running.weight = *weight;
+  }
+  return true;
+}
+
+void ControlTally::add() {
+  for (Running& running : running_) {
+    if (!running.applies) continue;
+    running.count++;
+    running.sum += running.weight;
+  }
+}
+
+void ControlTally::read_line(std::string_view line, CsvSplitter& splitter) {
+  std::string problem;
+  if (open_table_) {
+    const auto* values = splitter.split(line, problem);
+    if (values != nullptr) {
+      for (std::size_t i = 0; i < values->size() && i < table_map_.size(); i++) {
+        if (table_map_[i]) stated_.push_back({*table_map_[i], std::string(mapping::trimmed((*values)[i]))});
+      }
+    }
+    open_table_.reset();
+    return;
+  }
+  for (std::size_t r = 0; r < format_.controls.size(); r++) {
+    const ControlRule& rule = format_.controls[r];
+    if (rule.pattern) {
+      boost::cmatch match;
+      if (!search(line, *rule.pattern, match)) continue;
+      for (std::size_t g = 0; g < rule.totals.size(); g++) {
+        const auto& group = match[static_cast<int>(g) + 1];
+        if (group.matched) stated_.push_back({first_of_rule_[r] + g, group.str()});
+      }
+      continue;
+    }
+    const auto* names = splitter.split(line, problem);
+    if (names == nullptr) continue;
+    std::vector<std::string> found;
+    for (std::string_view name : *names) found.push_back(column_name(name));
+    const bool is_table = std::all_of(
+        rule.table_names.begin(), rule.table_names.end(),
+        [&](const std::string& name) { return std::find(found.begin(), found.end(), name) != found.end(); });
+    if (!is_table) continue;
+    table_map_.assign(found.size(), std::nullopt);
+    for (std::size_t i = 0; i < found.size(); i++) {
+      const auto total = rule.table_totals.find(found[i]);
+      if (total != rule.table_totals.end()) table_map_[i] = first_of_rule_[r] + total->second;
+    }
+    open_table_ = r;
+    return;
+  }
+}
+
+void ControlTally::close(bool stop_seen, StatementSummary& summary) const {
+  bool agrees = true;
+  for (const Stated& stated : stated_) {
+    const Running& running = running_[stated.running];
+    const Total& total = *running.total;
+    std::string reason;
+    const auto value = format_.number_format.parse(stated.text, reason);
+    ControlLine line{total.name, stated.text, {}, false};
+    if (total.kind == Total::Kind::count) {
+      line.computed = std::to_string(running.count);
+      line.agrees = value && *value == *Decimal::parse(line.computed);
+    } else {
+      // A column that this layout of the file lacks adds up to nothing: a bill of payments still states its
+      // refunds, 0.
+      const Decimal sum = total.rounded_to ? rounded(running.sum, *total.rounded_to) : running.sum;
+      line.computed = sum.to_string(2);
+      line.agrees = value && (sum - *value).magnitude() <= total.tolerance;
+    }
+    agrees = agrees && line.agrees;
+    summary.controls.push_back(std::move(line));
+  }
+  if (format_.stop && format_.stop_required) {
+    if (!stop_seen) summary.controls.push_back({"end mark", "", "the file ends before its end mark", false});
+    agrees = agrees && stop_seen;
+  }
+  if (!agrees) {
+    summary.verdict = ControlVerdict::mismatch;
+  } else if (!stated_.empty()) {
+    summary.verdict = ControlVerdict::agreed;
+  } else {
+    summary.verdict = format_.controls.empty() ? ControlVerdict::none : ControlVerdict::missing;
+  }
+}
+
+}  // namespace pg_reconcile::core

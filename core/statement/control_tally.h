@@ -1,0 +1,57 @@
+// The control totals of a statement: what it states, beside what its rows add up to.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/statement/csv_splitter.h"
+#include "core/statement/format_document.h"
+#include "core/statement/statement.h"
+
+namespace pg_reconcile::core {
+
+class ControlTally {
+ public:
+  explicit ControlTally(const FormatDocument& format);
+
+  // The columns of the header are known: where the columns that totals add up stand.
+  void bind(const std::vector<std::string>& columns);
+
+  // Reads the columns that totals add up. False when one of them is no amount: the row is bad.
+  bool weigh(std::string_view type, const std::vector<std::string_view>& values, BadRow& bad,
+             std::string& reason);
+  // The row that was weighed last has been taken in (as an entry or as a row that is no movement).
+  void add();
+
+  // A line outside the data: it may state totals.
+  void read_line(std::string_view line, CsvSplitter& splitter);
+
+  // Compares. Only what the file states is compared.
+  void close(bool stop_seen, StatementSummary& summary) const;
+
+ private:
+  struct Running {
+    const Total* total;
+    std::optional<std::size_t> column;
+    bool applies = false;  // to the row weighed last
+    Decimal weight;
+    Decimal sum;
+    std::int64_t count = 0;
+  };
+  struct Stated {
+    std::size_t running;
+    std::string text;
+  };
+
+  const FormatDocument& format_;
+  std::vector<Running> running_;
+  std::vector<std::size_t> first_of_rule_;
+  std::vector<Stated> stated_;
+  std::optional<std::size_t> open_table_;              // the rule whose names were in the last line
+  std::vector<std::optional<std::size_t>> table_map_;  // column of that table -> running total
+};
+
+}  // namespace pg_reconcile::core

@@ -1,0 +1,17 @@
+// Settings (GUCs) that more than one of our libraries reads.
+//
+// PostgreSQL refuses a setting that is defined twice, and a reserved prefix drops what nobody has defined
+// yet. Whichever library is loaded first therefore defines them all, and everybody reads them by name.
+#pragma once
+
+#include <string>
+
+namespace pg_reconcile::pg {
+
+// Call from _PG_init of every library. May ereport: no C++ frames with destructors above.
+void define_settings();
+
+// pg_reconcile.allowed_directories, as the superuser wrote it.
+[[nodiscard]] std::string allowed_directories();
+
+}  // namespace pg_reconcile::pg

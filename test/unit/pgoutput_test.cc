@@ -132,8 +132,8 @@ TEST_CASE("row changes") {
   SUBCASE("update and delete with the full old row") {
     const std::string bytes = Wire('U').u32(1).raw("O").u16(1).value("7").raw("N").u16(1).value("8").bytes();
     CHECK(std::get<Update>(decoder.decode(bytes)).old_kind == OldTuple::full);
-    const auto removal =
-        std::get<Delete>(decoder.decode(Wire('D').u32(1).raw("O").u16(1).value("7").bytes()));
+    const std::string removal_bytes = Wire('D').u32(1).raw("O").u16(1).value("7").bytes();
+    const auto removal = std::get<Delete>(decoder.decode(removal_bytes));
     CHECK(removal.old_kind == OldTuple::full);
     CHECK(removal.old_row[0].text == "7");
   }

@@ -87,6 +87,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.partman_schema() IS 'The schema that pg_partman is installed in';
 
+-- pg_partman's functions leave search_path changed for the caller's session.
+CREATE FUNCTION reconcile.run_keeping_settings(statement text) RETURNS void
+LANGUAGE c STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'reconcile_run_keeping_settings';
+COMMENT ON FUNCTION reconcile.run_keeping_settings(text) IS 'Runs a statement and puts back every setting that it changes';
+
 -- The one place that knows how partman's create_parent differs between 4.x and 5.x.
 CREATE FUNCTION reconcile.partman_create_parent(parent text, template text, partition_interval text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -96,16 +102,17 @@ DECLARE
   major integer := (SELECT split_part(extversion, '.', 1)::integer FROM pg_extension WHERE extname = 'pg_partman');
 BEGIN
   IF major < 5 THEN
-    EXECUTE format('SELECT %I.create_parent(p_parent_table => $1, p_control => ''business_date'', p_type => ''native'',
-                      p_interval => $2, p_premake => 1, p_automatic_maintenance => ''off'', p_template_table => $3)',
-                   partman)
-    USING parent, partition_interval, template;
+    PERFORM reconcile.run_keeping_settings(format(
+      'SELECT %I.create_parent(p_parent_table => %L, p_control => ''business_date'', p_type => ''native'',
+         p_interval => %L, p_premake => 1, p_automatic_maintenance => ''off'', p_template_table => %L)',
+      partman, parent, partition_interval, template));
     EXECUTE format('DROP TABLE IF EXISTS %s', parent || '_default');
   ELSE
-    EXECUTE format('SELECT %I.create_parent(p_parent_table => $1, p_control => ''business_date'', p_type => ''range'',
-                      p_interval => $2, p_premake => 1, p_automatic_maintenance => ''off'', p_template_table => $3,
-                      p_default_table => false)', partman)
-    USING parent, CASE partition_interval WHEN 'monthly' THEN '1 month' ELSE '1 day' END, template;
+    PERFORM reconcile.run_keeping_settings(format(
+      'SELECT %I.create_parent(p_parent_table => %L, p_control => ''business_date'', p_type => ''range'',
+         p_interval => %L, p_premake => 1, p_automatic_maintenance => ''off'', p_template_table => %L,
+         p_default_table => false)',
+      partman, parent, CASE partition_interval WHEN 'monthly' THEN '1 month' ELSE '1 day' END, template));
   END IF;
   EXECUTE format('UPDATE %I.part_config SET infinite_time_partitions = true WHERE parent_table = $1', partman)
   USING parent;
@@ -154,8 +161,9 @@ BEGIN
       -- One transaction makes the month, others wait and find it.
       PERFORM pg_advisory_xact_lock(hashtext('pg_reconcile ensure_month'), hashtext(parent));
       IF to_regclass(parent || '_p' || to_char(date_trunc(unit, day), suffix_format)) IS NULL THEN
-        EXECUTE format('SELECT %I.create_partition_time($1, ARRAY[$2::timestamptz], p_analyze => false)', partman)
-        USING parent, date_trunc(unit, day::timestamp);
+        PERFORM reconcile.run_keeping_settings(format(
+          'SELECT %I.create_partition_time(%L, ARRAY[%L::timestamptz], p_analyze => false)',
+          partman, parent, date_trunc(unit, day::timestamp)));
         PERFORM reconcile.protect_partitions(parent::regclass);
       END IF;
     END IF;

@@ -49,13 +49,13 @@ INSERT INTO scenario.movement (day_no, pay_channel, type, order_no, channel_no, 
                                confirmed_later, shop_state, shop_amount_fen, bill_day_no, bill_at, bill_amount_fen)
 SELECT p.day_no, p.pay_channel, 'PAY', scenario.order_no(d.day, p.pay_channel, 900000 + p.n),
        scenario.channel_no(d.day, p.pay_channel, 900000 + p.n), p.coupon_fen,
-       d.day + p.at - interval '7 seconds', d.day + p.at, p.shop_state = 2, p.shop_state, p.shop_amount_fen,
+       d.day + p.at - interval '7 seconds', d.day + p.at, coalesce(p.shop_state = 2, false), p.shop_state, p.shop_amount_fen,
        p.bill_day_no, b.day + p.bill_at, p.bill_amount_fen
 FROM plant p JOIN scenario.day d USING (day_no) LEFT JOIN scenario.day b ON b.day_no = p.bill_day_no;
 
 INSERT INTO scenario.expected (channel, business_date, order_no, kind, difference, story)
 SELECT c.channel, d.day, scenario.order_no(d.day, p.pay_channel, 900000 + p.n), p.kind,
-       (coalesce(p.bill_amount_fen, 0) - CASE WHEN p.shop_state = 2 THEN p.shop_amount_fen ELSE 0 END) / 100.0,
+       (coalesce(p.bill_amount_fen, 0) - CASE p.shop_state WHEN 2 THEN p.shop_amount_fen ELSE 0 END) / 100.0,
        p.story
 FROM plant p JOIN scenario.day d USING (day_no) JOIN scenario.channel c USING (pay_channel)
 WHERE p.kind IS NOT NULL;

@@ -23,7 +23,7 @@ LANGUAGE sql IMMUTABLE AS $$ SELECT to_char(day, 'YYYY"年"MM"月"DD"日"') $$;
 CREATE FUNCTION scenario.alipay_detail(day_no integer) RETURNS TABLE (line text) LANGUAGE sql STABLE AS $$
   SELECT unnest(ARRAY[
     '#支付宝业务明细查询',
-    format('#账号：[%s0156]', c.merchant_id),
+    format('#账号：[%s]', c.merchant_id),
     format('#起始日期：[%s 00:00:00]   终止日期：[%s 00:00:00]', scenario.chinese(d.day), scenario.chinese(d.day + 1)),
     '#-----------------------------------------业务明细列表----------------------------------------',
     '支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,订单金额（元）,商家实收（元）,支付宝红包（元）,集分宝（元）,支付宝优惠（元）,商家优惠（元）,券核销金额（元）,券名称,商家红包消费金额（元）,卡消费金额（元）,退款批次号/请求号,服务费（元）,分润（元）,备注'])
@@ -53,7 +53,7 @@ $$;
 CREATE FUNCTION scenario.alipay_summary(day_no integer) RETURNS TABLE (line text) LANGUAGE sql STABLE AS $$
   SELECT unnest(ARRAY[
     '#支付宝业务汇总查询',
-    format('#账号：[%s0156]', min(r.merchant_id)),
+    format('#账号：[%s]', min(r.merchant_id)),
     format('#起始日期：[%s 00:00:00]   终止日期：[%s 00:00:00]', scenario.chinese(min(d.day)), scenario.chinese(min(d.day) + 1)),
     '#-----------------------------------------业务汇总列表----------------------------------------',
     '门店编号,门店名称,交易订单总笔数,退款订单总笔数,订单金额（元）,商家实收（元）,支付宝优惠（元）,商家优惠（元）,卡消费金额（元）,服务费（元）,分润（元）,实收净额（元）',
@@ -90,4 +90,20 @@ CREATE FUNCTION scenario.wechat_bill(day_no integer) RETURNS TABLE (line text) L
                           to_char(sum(fee_fen) / 100, 'FM99999990.00000'),
                           scenario.yuan(sum(greatest(amount_fen, 0))), scenario.yuan(sum(greatest(-amount_fen, 0))))
   FROM scenario.bill_row r WHERE r.day_no = wechat_bill.day_no AND pay_channel = 2
+$$;
+
+-- The bank's statement: a CSV whose header says pg_reconcile's own column names, and a control line.
+CREATE FUNCTION scenario.citybank_statement(day_no integer) RETURNS TABLE (line text) LANGUAGE sql STABLE AS $$
+  SELECT unnest(ARRAY[format('#account=%s', c.merchant_id), format('#business_date=%s', d.day),
+                      'order_key,match_key,kind,channel_ref,amount,fee,currency,occurred_at,description'])
+  FROM scenario.day d, scenario.channel c WHERE d.day_no = citybank_statement.day_no AND c.pay_channel = 3
+  UNION ALL
+  (SELECT concat_ws(',', order_no, concat_ws('/', order_no, nullif(refund_no, '')),
+                    CASE type WHEN 'PAY' THEN 'payment' ELSE 'refund' END, coalesce(channel_refund_no, channel_no),
+                    scenario.yuan(abs(amount_fen)), scenario.yuan(fee_fen), 'CNY',
+                    to_char(bill_at, 'YYYY-MM-DD"T"HH24:MI:SS"+08:00"'), '"' || good || ', POS 17"')
+   FROM scenario.bill_row r WHERE r.day_no = citybank_statement.day_no AND pay_channel = 3 ORDER BY bill_at, channel_no, refund_no)
+  UNION ALL
+  SELECT format('#control,count=%s,amount=%s', count(*), scenario.yuan(sum(abs(amount_fen))))
+  FROM scenario.bill_row r WHERE r.day_no = citybank_statement.day_no AND pay_channel = 3
 $$;

@@ -11,7 +11,7 @@ INSERT INTO scenario.day SELECT n, :'first_day'::date + n - 1 FROM generate_seri
 
 CREATE TABLE scenario.channel (pay_channel smallint PRIMARY KEY, channel text NOT NULL, merchant_id text NOT NULL);
 INSERT INTO scenario.channel VALUES
-  (1, 'alipay', '2088001234567890'), (2, 'wechat', '1601959334'), (3, 'citybank', '6222020200112233');
+  (1, 'alipay', '20880012345678900156'), (2, 'wechat', '1601959334'), (3, 'citybank', '6222020200112233');
 
 CREATE TABLE scenario.good (id integer PRIMARY KEY, name text NOT NULL);
 INSERT INTO scenario.good VALUES
@@ -26,7 +26,7 @@ CREATE UNLOGGED TABLE scenario.movement (
   order_no         text NOT NULL,
   refund_no        text,
   channel_no       text NOT NULL,            -- the channel's own number of the trade
-  channel_refund_no text,                    -- WeChat and the bank number refunds too
+  channel_refund_no text,                    -- WeChat and the bank number refunds too; at Alipay the trade's number stays
   good             integer NOT NULL DEFAULT 0,
   coupon_fen       bigint NOT NULL DEFAULT 0, -- the merchant's own coupon: the customer's order is settled for less
   created_at       timestamp NOT NULL,       -- Shanghai time, as everything here
@@ -57,6 +57,11 @@ LANGUAGE sql IMMUTABLE AS $$
          END
 $$;
 
+CREATE FUNCTION scenario.channel_refund_no(pay_channel smallint, channel_no text, part integer) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE pay_channel WHEN 1 THEN NULL WHEN 2 THEN '50' || part || substr(channel_no, 4) ELSE channel_no || '-R' || part END
+$$;
+
 -- Repeatable "random" numbers: the same day gives the same payments in every run of the demo.
 CREATE FUNCTION scenario.dice(day_no integer, pay_channel smallint, n bigint, question integer, sides bigint)
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
@@ -84,7 +89,7 @@ ORDER BY day_no, paid_at, pay_channel;
 INSERT INTO scenario.movement (day_no, pay_channel, type, order_no, refund_no, channel_no, channel_refund_no, good,
                                created_at, paid_at, confirmed_later, shop_state, shop_amount_fen,
                                bill_day_no, bill_at, bill_amount_fen)
-SELECT day_no, pay_channel, 'REFUND', order_no, 'R' || substr(order_no, 2), channel_no, '5' || substr(channel_no, 2), good,
+SELECT day_no, pay_channel, 'REFUND', order_no, 'R' || substr(order_no, 2), channel_no, scenario.channel_refund_no(pay_channel, channel_no, 1), good,
        refunded_at - interval '2 seconds', refunded_at, true, 2, shop_amount_fen,
        day_no, refunded_at, shop_amount_fen
 FROM scenario.movement m JOIN scenario.day USING (day_no),

@@ -36,7 +36,7 @@ BEGIN
                                           * scenario.fee_fen(m.shop_amount_fen, m.coupon_fen) END,
            shown.state, m.created_at AT TIME ZONE 'Asia/Shanghai',
            CASE WHEN shown.state = 2 THEN m.paid_at AT TIME ZONE 'Asia/Shanghai' END,
-           CASE WHEN shown.state = 2 THEN m.channel_no END,
+           CASE WHEN shown.state = 2 THEN coalesce(m.channel_refund_no, m.channel_no) END,
            'b' || m.payment_id % 5000, 's' || m.payment_id % 40
     FROM scenario.movement m JOIN scenario.channel c USING (pay_channel),
          LATERAL (SELECT CASE WHEN m.confirmed_later THEN 1 ELSE m.shop_state END AS state) shown
@@ -48,7 +48,7 @@ BEGIN
     UPDATE public.payments p
     SET state = m.shop_state,
         paid_at = CASE WHEN m.shop_state = 2 THEN m.paid_at AT TIME ZONE 'Asia/Shanghai' END,
-        channel_trade_no = CASE WHEN m.shop_state = 2 THEN m.channel_no END,
+        channel_trade_no = CASE WHEN m.shop_state = 2 THEN coalesce(m.channel_refund_no, m.channel_no) END,
         fee_fen = CASE WHEN m.shop_state = 2 THEN CASE m.type WHEN 'REFUND' THEN -1 ELSE 1 END
                                                   * scenario.fee_fen(m.shop_amount_fen, m.coupon_fen) END
     FROM scenario.movement m

@@ -8,7 +8,7 @@
 # does not come to 0, when a run failed, or when a step takes longer than it may. docs/demo.md says how to read it.
 #
 # Environment: DEMO_PAYMENTS (20000) payments per channel and day; PG_CONFIG (pg_config); BUILD_DIR (build).
-set -euo pipefail
+set -eEuo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PG_CONFIG=${PG_CONFIG:-pg_config} BUILD_DIR=${BUILD_DIR:-$root/build}
 export PGCLIENTENCODING=UTF8 PGOPTIONS='-c client_min_messages=warning' PAGER=
@@ -42,6 +42,7 @@ day_of() { date -d "$first_day + $(($1 - 1)) days" +%F; }
 
 fail() {
   trap - ERR
+  [ "$BASHPID" = $$ ] || exit 1  # in a substitution: the script itself says so
   {
     printf '\n[%3d s] demo: %s\n' "$SECONDS" "$*"
     show -x -c "SELECT source, state, message, position, applied_rows, quarantined_rows, failures, last_error

@@ -1,13 +1,6 @@
 // The library's front: PostgreSQL reads the magic block and calls _PG_init.
-#include "extension/launcher/launcher.h"
-#include "extension/pg/settings.h"
+#include "extension/pg/guard.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
-
-PGDLLEXPORT void _PG_init(void);
-void _PG_init(void) {
-  pg_reconcile::pg::define_settings();
-  pg_reconcile::launcher::initialise();
-}
 }

@@ -9,6 +9,7 @@ extern "C" {
 #include <utils/array.h>
 #include <utils/builtins.h>
 #include <utils/date.h>
+#include <utils/snapmgr.h>
 #include <utils/timestamp.h>
 }
 
@@ -48,6 +49,15 @@ Argument array_of(const std::vector<Value>& values, Oid array_type, Oid element,
 
 // SPI knows only its top: a statement of an outer connection would put its rows into the inner one's memory.
 Spi* innermost = nullptr;
+
+int raw_execute_under(Snapshot snapshot, const char* text, int count, Oid* types, Datum* values,
+                      const char* nulls, bool read_only) {
+  const SPIPlanPtr plan = SPI_prepare(text, count, types);
+  if (plan == nullptr) return SPI_result;
+  const int result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, read_only, true, 0);
+  SPI_freeplan(plan);
+  return result;
+}
 
 }  // namespace
 
@@ -134,7 +144,13 @@ Argument Argument::timestamptz_array(const std::vector<std::optional<std::int64_
                   });
 }
 
-Spi::Spi() : outer_(innermost) {
+HeldSnapshot::HeldSnapshot() : snapshot_(guarded([] { return RegisterSnapshot(GetLatestSnapshot()); })) {}
+
+HeldSnapshot::~HeldSnapshot() {
+  if (!detail::abort_is_due()) UnregisterSnapshot(snapshot_);
+}
+
+Spi::Spi(const HeldSnapshot* snapshot) : outer_(innermost), snapshot_(snapshot) {
   guarded([] { SPI_connect(); });
   innermost = this;
 }
@@ -175,8 +191,13 @@ std::uint64_t Spi::run(const std::string& sql, const std::vector<Argument>& argu
   Oid* type_data = types.data();
   Datum* value_data = values.data();
   const char* null_data = nulls.c_str();
-  const int result = guarded(
-      [=] { return SPI_execute_with_args(text, count, type_data, value_data, null_data, read_only, 0); });
+  const Snapshot snapshot = snapshot_ != nullptr ? snapshot_->get() : nullptr;
+  const int result = guarded([=] {
+    if (snapshot == nullptr) {
+      return SPI_execute_with_args(text, count, type_data, value_data, null_data, read_only, 0);
+    }
+    return raw_execute_under(snapshot, text, count, type_data, value_data, null_data, read_only);
+  });
   if (result < 0) {
     throw core::Error(core::sqlstate::internal_error,
                       std::string("SPI refused a statement: ") + SPI_result_code_string(result), sql);

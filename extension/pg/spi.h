@@ -14,6 +14,8 @@
 
 #include "extension/pg/guard.h"
 
+struct SnapshotData;
+
 namespace pg_reconcile::pg {
 
 // A query's argument: a text that PostgreSQL casts to `type` (an OID), or NULL. Types that matter have
@@ -21,6 +23,8 @@ namespace pg_reconcile::pg {
 class Argument {
  public:
   static Argument text(std::string_view value);
+  static Argument text(const std::string& value) { return text(std::string_view(value)); }
+  static Argument text(const char* value) { return text(std::string_view(value)); }
   static Argument text(const std::optional<std::string>& value);
   static Argument int4(std::int32_t value);
   static Argument int8(std::int64_t value);
@@ -41,12 +45,28 @@ class Argument {
   bool is_null;
 };
 
+// The newest snapshot, taken and kept: one view of the database for many statements. The destructor leaves an
+// aborted transaction's resources to the abort.
+class HeldSnapshot {
+ public:
+  HeldSnapshot();
+  ~HeldSnapshot();
+  HeldSnapshot(const HeldSnapshot&) = delete;
+  HeldSnapshot& operator=(const HeldSnapshot&) = delete;
+  [[nodiscard]] SnapshotData* get() const { return snapshot_; }
+
+ private:
+  SnapshotData* snapshot_;
+};
+
 // One connection to SPI. They nest, also with in_subtransaction between; only the innermost one may run (its
 // rows may be read at any time). After an error of the backend the destructor leaves the SPI stack to the
 // rollback that is due; after any other exception it disconnects.
 class Spi {
  public:
-  Spi();
+  // With a snapshot, every statement sees what it shows plus this transaction's own writes, whatever others
+  // commit meanwhile. The snapshot must outlive the Spi.
+  explicit Spi(const HeldSnapshot* snapshot = nullptr);
   ~Spi();
   Spi(const Spi&) = delete;
   Spi& operator=(const Spi&) = delete;
@@ -68,6 +88,7 @@ class Spi {
   void forget_rows();
 
   Spi* outer_;
+  const HeldSnapshot* snapshot_;
   void* tuples_ = nullptr;       // SPITupleTable
   std::uint64_t rollbacks_ = 0;  // when tuples_ was made
   std::uint64_t rows_ = 0;

@@ -1,0 +1,70 @@
+// The passes of a run: which entries of two books are the same movement.
+//
+// Pure and deterministic: the result depends on the entries alone, not on their order in memory nor on the
+// seed of their hashes. Keys are compared by 128-bit hashes under a seed drawn for the run, so that no input
+// can be built to collide (DESIGN "Exactness").
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/interrupts.h"
+#include "core/money/decimal.h"
+
+namespace pg_reconcile::core {
+
+// One effective entry. Hashes are 0 for NULL; codes stand for texts of one dictionary shared by both sides.
+struct MatchEntry {
+  uint128 channel_ref = 0;
+  uint128 match_key = 0;
+  uint128 order_key = 0;
+  Decimal amount;
+  Decimal fee;
+  bool has_fee = false;
+  bool carried = false;          // an open item of an earlier day
+  std::uint16_t kind = 0;        // code
+  std::uint16_t currency = 0;    // code
+  std::int64_t occurred_at = 0;  // microseconds; earlier pairs first among equals
+  std::uint64_t tie = 0;  // hash of the source's identity, unseeded: breaks ties the same way every time
+};
+
+enum class MatchRule : std::uint8_t {
+  channel_ref,  // equal channel_ref, kind, amount, currency; an equal match_key is preferred
+  match_key,    // equal match_key, kind, amount, currency
+  carried,      // the two above, against the items carried in too
+  net_order     // an order's unmatched entries add up to the same on both sides
+};
+
+struct MatchPass {
+  int pass;
+  MatchRule rule;
+};
+
+struct MatchedPair {
+  std::uint32_t left;
+  std::uint32_t right;
+  int pass;
+  bool fee_differs;        // both sides state a fee, and they differ
+  bool reference_differs;  // both sides state a channel_ref (or a match_key), and they differ
+};
+
+struct MatchedGroup {
+  std::vector<std::uint32_t> left;
+  std::vector<std::uint32_t> right;
+  int pass;
+};
+
+struct DayMatch {
+  std::vector<MatchedPair> pairs;
+  std::vector<MatchedGroup> groups;
+  std::vector<std::uint32_t> left_open;   // indexes into left, ascending
+  std::vector<std::uint32_t> right_open;  // indexes into right, ascending
+};
+
+// `reversal_kind` is the code of kind "reversal": an order that one book alone has, and that a reversal
+// brings back to zero, matches itself under net_order.
+DayMatch match_day(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+                   std::span<const MatchPass> passes, std::uint16_t reversal_kind, Interrupts& interrupts);
+
+}  // namespace pg_reconcile::core

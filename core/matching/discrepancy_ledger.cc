@@ -1,0 +1,88 @@
+#include "core/matching/discrepancy_ledger.h"
+
+#include <utility>
+
+namespace pg_reconcile::core {
+
+DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day)
+    : stored_(std::move(stored)) {
+  for (const auto& [identity, item] : stored_) {
+    if (item.opened_on >= first_day) continue;  // the chain finds out anew
+    const bool open = !item.cleared_on || *item.cleared_on >= first_day;
+    standing_.emplace(identity, Standing{item.facts, item.opened_on, open ? std::nullopt : item.cleared_on,
+                                         !open && item.adjusted, item.first_run_id, 0});
+  }
+}
+
+DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
+                                    std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
+                                    const std::set<DiscrepancyIdentity>& adjusted) {
+  DayFindings counts;
+  counts.open = static_cast<std::int64_t>(findings.size());
+  for (auto& [identity, item] : standing_) {
+    if (item.cleared_on || findings.contains(identity)) continue;
+    item.cleared_on = day;
+    item.adjusted = adjusted.contains(identity);
+    item.last_run_id = run_id;
+    counts.cleared++;
+  }
+  for (auto& [identity, facts] : findings) {
+    const auto [at, fresh] =
+        standing_.try_emplace(identity, Standing{{}, day, std::nullopt, false, run_id, run_id});
+    Standing& item = at->second;
+    if (fresh || item.cleared_on) {
+      counts.opened++;
+      item.opened_on = day;
+      item.cleared_on.reset();
+      item.adjusted = false;
+      item.last_run_id = run_id;
+    } else if (item.facts != facts) {
+      item.last_run_id = run_id;
+    }
+    item.facts = std::move(facts);
+  }
+  last_run_id_ = run_id;
+  return counts;
+}
+
+std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
+  std::vector<DiscrepancyChange> changes;
+  for (const auto& [identity, item] : standing_) {
+    const auto at = stored_.find(identity);
+    DiscrepancyChange change{DiscrepancyEvent::opened, identity,        std::nullopt,      item.facts,
+                             item.opened_on,           item.cleared_on, item.first_run_id, item.last_run_id};
+    if (at == stored_.end()) {
+      changes.push_back(change);
+      if (item.cleared_on) {
+        change.event = item.adjusted ? DiscrepancyEvent::resolved : DiscrepancyEvent::cleared;
+        changes.push_back(change);
+      }
+      continue;
+    }
+    const StoredDiscrepancy& before = at->second;
+    change.discrepancy_id = before.discrepancy_id;
+    change.first_run_id = before.first_run_id;
+    if (change.last_run_id == 0) change.last_run_id = last_run_id_;
+    if (item.cleared_on.has_value() != before.cleared_on.has_value()) {
+      change.event = !item.cleared_on ? DiscrepancyEvent::reopened
+                     : item.adjusted  ? DiscrepancyEvent::resolved
+                                      : DiscrepancyEvent::cleared;
+      changes.push_back(change);
+    } else if (item.facts != before.facts) {
+      change.event = DiscrepancyEvent::changed;
+      changes.push_back(change);
+    } else if (item.opened_on != before.opened_on || item.cleared_on != before.cleared_on) {
+      change.event = DiscrepancyEvent::redated;
+      changes.push_back(change);
+    }
+  }
+  // What the chain was to find again and did not: the data has changed, and by now it never stood.
+  for (const auto& [identity, before] : stored_) {
+    if (standing_.contains(identity) || before.cleared_on) continue;
+    changes.push_back({DiscrepancyEvent::cleared, identity, before.discrepancy_id, before.facts,
+                       before.opened_on, before.opened_on, before.first_run_id, last_run_id_});
+  }
+  return changes;
+}
+
+}  // namespace pg_reconcile::core

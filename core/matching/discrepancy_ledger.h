@@ -1,0 +1,94 @@
+// Which discrepancies stand after each day of a chain of runs, and what that changes in what is stored.
+//
+// A re-run of day d runs every later day again. The ledger starts from what stood at the end of day d-1,
+// takes the findings of each day in order, and at the end says what must be written: a discrepancy that
+// stands as before is left alone, so that re-runs are idempotent and its history has no noise.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/mapping/entry.h"
+
+namespace pg_reconcile::core {
+
+struct DiscrepancyIdentity {
+  std::string item_key;
+  std::string entry_kind;
+  std::int32_t ordinal = 1;
+  friend auto operator<=>(const DiscrepancyIdentity&, const DiscrepancyIdentity&) = default;
+};
+
+// What a run says of a discrepancy. Amounts are texts, as PostgreSQL prints them: the ledger only compares
+// them.
+struct DiscrepancyFacts {
+  std::string kind;
+  Date business_date = 0;
+  std::string currency;
+  std::optional<std::string> difference;
+  std::optional<std::string> left_amount, left_currency, right_amount, right_currency;
+  std::optional<std::string> left_entry, right_entry;  // JSON
+  friend bool operator==(const DiscrepancyFacts&, const DiscrepancyFacts&) = default;
+};
+
+struct StoredDiscrepancy {
+  std::int64_t discrepancy_id = 0;
+  DiscrepancyFacts facts;
+  Date opened_on = 0;
+  std::optional<Date> cleared_on;
+  bool adjusted = false;  // resolved by adjustment
+  std::int64_t first_run_id = 0;
+};
+
+enum class DiscrepancyEvent { opened, changed, cleared, resolved, reopened, redated };
+
+struct DiscrepancyChange {
+  DiscrepancyEvent event;
+  DiscrepancyIdentity identity;
+  std::optional<std::int64_t> discrepancy_id;  // absent: to be inserted
+  DiscrepancyFacts facts;
+  Date opened_on;
+  std::optional<Date> cleared_on;
+  std::int64_t first_run_id;
+  std::int64_t last_run_id;
+};
+
+struct DayFindings {
+  std::int64_t opened = 0;
+  std::int64_t cleared = 0;
+  std::int64_t open = 0;
+};
+
+class DiscrepancyLedger {
+ public:
+  // `stored` is everything that the tables hold for the leg; the chain begins with `first_day`.
+  DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day);
+
+  // The discrepancies that stand at the end of `day`; those of `adjusted` left because adjustments settled
+  // them.
+  DayFindings take(Date day, std::int64_t run_id, std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
+                   const std::set<DiscrepancyIdentity>& adjusted);
+
+  // What differs from `stored`, in the order of identities.
+  [[nodiscard]] std::vector<DiscrepancyChange> changes() const;
+
+ private:
+  struct Standing {
+    DiscrepancyFacts facts;
+    Date opened_on;
+    std::optional<Date> cleared_on;
+    bool adjusted = false;
+    std::int64_t first_run_id;
+    std::int64_t last_run_id;
+  };
+  std::map<DiscrepancyIdentity, StoredDiscrepancy> stored_;
+  std::map<DiscrepancyIdentity, Standing> standing_;
+  std::int64_t last_run_id_ = 0;
+};
+
+}  // namespace pg_reconcile::core

@@ -1,0 +1,54 @@
+#include "extension/run/control_query.h"
+
+#include "extension/run/day_reader.h"
+
+extern "C" {
+#include <utils/acl.h>
+}
+
+namespace pg_reconcile {
+namespace {
+
+// The callback's role for as long as this lives; never the definer's rights.
+class ActingRole {
+ public:
+  explicit ActingRole(Oid role) {
+    GetUserIdAndSecContext(&user_, &context_);
+    SetUserIdAndSecContext(role, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+  }
+  ~ActingRole() { SetUserIdAndSecContext(user_, context_); }
+  ActingRole(const ActingRole&) = delete;
+  ActingRole& operator=(const ActingRole&) = delete;
+
+ private:
+  Oid user_ = InvalidOid;
+  int context_ = 0;
+};
+
+}  // namespace
+
+std::map<std::string, core::CountAndAmount> query_control(pg::Spi& spi, const LegConfig& leg,
+                                                          core::Date day) {
+  using pg::Argument;
+  spi.run("SELECT p.oid::regproc::text FROM pg_proc p WHERE p.oid = to_regprocedure($1)",
+          {Argument::text(leg.control_function)});
+  if (spi.rows() == 0) {
+    throw core::Error(core::sqlstate::undefined_object,
+                      "control query " + leg.control_function + " of leg \"" + leg.leg + "\" does not exist",
+                      "", "Name another one with reconcile.set_control_query().");
+  }
+  const std::string function = spi.text(0, 0);
+  const char* role_name = leg.control_role.c_str();
+  const Oid role = pg::guarded([=] { return get_role_oid(role_name, false); });
+  std::map<std::string, core::CountAndAmount> counted;
+  const ActingRole acting(role);
+  spi.run("SELECT c.currency::text, sum(c.entries)::bigint, sum(c.amount)::text FROM " + function +
+              "($1, $2, $3) AS c (currency, entries, amount) GROUP BY 1",
+          {Argument::text(leg.channel), Argument::text(leg.account), Argument::date(day)});
+  for (std::uint64_t i = 0; i < spi.rows(); i++) {
+    counted[spi.text(i, 0)] = {spi.int8(i, 1), exact_decimal(spi.text(i, 2))};
+  }
+  return counted;
+}
+
+}  // namespace pg_reconcile

@@ -1,0 +1,55 @@
+// Reads what a run matches: the day's effective entries of a book, and the items carried in.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/matching/day_match.h"
+#include "core/matching/proof.h"
+#include "extension/pg/cursor.h"
+#include "extension/run/leg_config.h"
+
+namespace pg_reconcile {
+
+// Codes for texts that few entries share: kinds, currencies.
+class Dictionary {
+ public:
+  std::uint16_t code(std::string_view text);
+  [[nodiscard]] const std::string& text(std::uint16_t code) const { return texts_[code]; }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+// Where an entry is stored: the leaf and the tuple, or the open item that carries it.
+struct EntryLocation {
+  std::uint32_t table = 0;  // 0: carried, `tuple` is the index into BookDay::carried
+  std::uint64_t tuple = 0;  // block << 16 | offset
+};
+
+struct CarriedItem {
+  std::int32_t source_id;
+  std::string source_key;
+};
+
+struct BookDay {
+  std::vector<core::MatchEntry> entries;  // the day's, then those carried in
+  std::vector<EntryLocation> locations;   // beside `entries`
+  std::vector<CarriedItem> carried;
+  std::map<std::string, core::CountAndAmount> in;       // the detail path's sums per currency
+  std::map<std::string, core::CountAndAmount> opening;  // items carried in
+  std::map<std::string, core::uint128> digest;          // per currency
+};
+
+// `seed` keys the hashes of this run.
+BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, const std::string& book,
+                      core::Date day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies);
+
+// Throws 22003 when the text is out of Decimal's range.
+core::Decimal exact_decimal(std::string_view text);
+
+}  // namespace pg_reconcile

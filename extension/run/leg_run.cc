@@ -1,0 +1,421 @@
+// reconcile.run_leg(channel, account, leg, business_date, dry_run, force) -> jsonb array of reconcile.run
+// rows.
+//
+// Lock, then snapshot, then completeness on that snapshot. What the day and every later day had left behind
+// is taken back, the day runs, and every later day that had been run runs again: a chain. It lives in one
+// subtransaction: a proof line that does not hold, or dry_run, rolls everything back, and nothing is
+// published.
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <boost/json.hpp>
+
+#include "core/digest/row_hash.h"
+#include "core/error.h"
+#include "core/matching/discrepancy_ledger.h"
+#include "extension/pg/spi.h"
+#include "extension/pg/subtransaction.h"
+#include "extension/run/day_run.h"
+
+extern "C" {
+#include <utils/builtins.h>
+#include <utils/date.h>
+}
+
+namespace pg_reconcile {
+namespace {
+
+using pg::Argument;
+namespace json = boost::json;
+
+struct Request {
+  std::string channel;
+  std::string account;
+  std::string leg;
+  core::Date day;
+  bool dry_run;
+  bool force;
+};
+
+struct PlannedDay {
+  core::Date day;
+  bool forced;
+  std::optional<std::string> waiting_for;
+};
+
+// Leaves the subtransaction without publishing anything; not an error.
+struct NothingPublished {};
+
+std::string event_name(core::DiscrepancyEvent event) {
+  switch (event) {
+    case core::DiscrepancyEvent::opened:
+      return "opened";
+    case core::DiscrepancyEvent::changed:
+      return "changed";
+    case core::DiscrepancyEvent::cleared:
+      return "cleared";
+    case core::DiscrepancyEvent::resolved:
+      return "resolved";
+    case core::DiscrepancyEvent::reopened:
+      return "reopened";
+    case core::DiscrepancyEvent::redated:
+      return "redated";
+  }
+  return "changed";
+}
+
+class LegRun {
+ public:
+  explicit LegRun(Request request) : request_(std::move(request)) {}
+
+  json::array execute() {
+    lock();
+    const pg::HeldSnapshot snapshot;
+    {
+      pg::Spi spi(&snapshot);
+      require_unsigned(spi);
+      const LegConfig leg = load_leg(spi, request_.channel, request_.account, request_.leg, request_.day);
+      plan(spi, leg);
+      remember_circumstances(spi, leg);
+      if (days_[0].waiting_for && !request_.force) {
+        record_waiting(spi);
+        return rows_;
+      }
+    }
+    bool failed = false;
+    try {
+      pg::in_subtransaction([&] {
+        pg::Spi spi(&snapshot);
+        failed = !chain(spi, snapshot);
+        if (failed || request_.dry_run) throw NothingPublished{};
+      });
+    } catch (const NothingPublished&) {
+      // The subtransaction is rolled back; a failed run leaves its row as evidence.
+      if (failed && !request_.dry_run) {
+        pg::Spi spi(&snapshot);
+        insert_run(spi, rows_.back().as_object(), nullptr);
+      }
+    }
+    return rows_;
+  }
+
+ private:
+  [[nodiscard]] std::vector<Argument> key_arguments() const {
+    return {Argument::text(request_.channel), Argument::text(request_.account), Argument::text(request_.leg)};
+  }
+  [[nodiscard]] std::vector<Argument> key_arguments(core::Date day) const {
+    std::vector<Argument> arguments = key_arguments();
+    arguments.push_back(Argument::date(day));
+    return arguments;
+  }
+
+  void lock() {
+    pg::Spi spi;
+    spi.run(
+        "SELECT pg_advisory_xact_lock(hashtext('pg_reconcile run'), hashtext($1 || E'\\x1f' || $2 || "
+        "E'\\x1f' || $3))",
+        key_arguments());
+    // A day can't be signed off while it runs.
+    spi.run("SELECT reconcile.lock_account($1, $2, false)",
+            {Argument::text(request_.channel), Argument::text(request_.account)});
+  }
+
+  void require_unsigned(pg::Spi& spi) {
+    spi.run(
+        "SELECT a.signed_through::text FROM reconcile.account a WHERE a.channel = $1 AND a.account = $2 "
+        "AND a.signed_through >= $3",
+        {Argument::text(request_.channel), Argument::text(request_.account), Argument::date(request_.day)});
+    if (spi.rows() > 0) {
+      throw core::Error(
+          core::sqlstate::object_not_in_prerequisite_state,
+          "day " + date_text(request_.day) + " of account \"" + request_.account + "\" at channel \"" +
+              request_.channel + "\" is signed off",
+          "The account is signed off through " + spi.text(0, 0) + ".",
+          "Reopen it with reconcile.reopen_day(), or leave it: late entries enter the next open day.");
+    }
+  }
+
+  void plan(pg::Spi& spi, const LegConfig& leg) {
+    PlannedDay first{request_.day, request_.force, std::nullopt};
+    spi.run("SELECT array_to_string(w, '; ') FROM reconcile.waiting_for($1, $2, $3, $4, $5, $6) w",
+            {Argument::text(request_.channel), Argument::text(request_.account), Argument::text(request_.leg),
+             Argument::text(leg.left_book), Argument::text(leg.right_book), Argument::date(request_.day)});
+    first.waiting_for = spi.text_or_null(0, 0);
+    first.forced = request_.force && first.waiting_for.has_value();
+    days_.push_back(first);
+    spi.run(
+        "SELECT r.business_date, r.forced, r.waiting_for FROM reconcile.run r WHERE r.channel = $1 "
+        "AND r.account = $2 AND r.leg = $3 AND r.current AND r.business_date > $4 ORDER BY r.business_date",
+        key_arguments(request_.day));
+    for (std::uint64_t i = 0; i < spi.rows(); i++) {
+      days_.push_back({static_cast<core::Date>(spi.int8(i, 0)), spi.boolean(i, 1), spi.text_or_null(i, 2)});
+    }
+  }
+
+  void remember_circumstances(pg::Spi& spi, const LegConfig& leg) {
+    spi.run(
+        "SELECT pg_current_snapshot()::text, session_user::text, clock_timestamp()::text, "
+        "(SELECT coalesce(jsonb_object_agg(s.name, jsonb_build_object('position', p.position, 'source_time', "
+        "p.source_time)), '{}')::text FROM reconcile.source s JOIN reconcile.source_position p USING "
+        "(source_id) "
+        "WHERE s.book IN ($2, $3) AND (s.channels IS NULL OR $1 = ANY (s.channels)))",
+        {Argument::text(request_.channel), Argument::text(leg.left_book), Argument::text(leg.right_book)});
+    snapshot_text_ = spi.text(0, 0);
+    requested_by_ = spi.text(0, 1);
+    started_at_ = spi.text(0, 2);
+    positions_ = json::parse(spi.text(0, 3));
+  }
+
+  json::object base_row(const PlannedDay& planned, std::int64_t run_id, const char* state) const {
+    json::object row{{"run_id", run_id},
+                     {"channel", request_.channel},
+                     {"account", request_.account},
+                     {"leg", request_.leg},
+                     {"business_date", date_text(planned.day)},
+                     {"state", state},
+                     {"method", "batch"},
+                     {"dry_run", request_.dry_run},
+                     {"forced", planned.forced},
+                     {"current", false},
+                     {"requested_by", requested_by_},
+                     {"started_at", started_at_},
+                     {"snapshot", snapshot_text_},
+                     {"positions", positions_}};
+    if (planned.waiting_for) row["waiting_for"] = *planned.waiting_for;
+    return row;
+  }
+
+  void record_waiting(pg::Spi& spi) {
+    json::object row = base_row(days_[0], 0, "waiting");
+    if (request_.dry_run) {
+      row.erase("run_id");
+    } else {
+      std::vector<Argument> arguments = key_arguments(days_[0].day);
+      arguments.push_back(Argument::text(*days_[0].waiting_for));
+      spi.run(
+          "INSERT INTO reconcile.run (channel, account, leg, business_date, state, method, waiting_for) "
+          "VALUES ($1, $2, $3, $4, 'waiting', 'batch', $5) "
+          "ON CONFLICT (channel, account, leg, business_date) WHERE state = 'waiting' "
+          "DO UPDATE SET waiting_for = excluded.waiting_for, requested_by = excluded.requested_by, "
+          "finished_at = clock_timestamp() RETURNING run_id",
+          arguments);
+      row["run_id"] = spi.int8(0, 0);
+    }
+    rows_.push_back(std::move(row));
+  }
+
+  // Takes back what this day and the later ones had written. Discrepancies stay: the ledger compares.
+  void take_back(pg::Spi& spi) {
+    spi.run(
+        "DELETE FROM reconcile.match_group g WHERE g.channel = $1 AND g.account = $2 AND g.leg = $3 "
+        "AND g.business_date >= $4",
+        key_arguments(request_.day));
+    spi.run(
+        "DELETE FROM reconcile.open_item o WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 "
+        "AND o.opened_on >= $4",
+        key_arguments(request_.day));
+    spi.run(
+        "UPDATE reconcile.open_item o SET closed_on = NULL, closed_by = NULL WHERE o.channel = $1 "
+        "AND o.account = $2 AND o.leg = $3 AND o.closed_on >= $4",
+        key_arguments(request_.day));
+    spi.run(
+        "UPDATE reconcile.run r SET current = false WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
+        "AND r.current AND r.business_date >= $4",
+        key_arguments(request_.day));
+    spi.run(
+        "DELETE FROM reconcile.run r WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
+        "AND r.business_date = $4 AND r.state = 'waiting'",
+        key_arguments(request_.day));
+  }
+
+  core::DiscrepancyLedger load_ledger(pg::Spi& spi) {
+    std::map<core::DiscrepancyIdentity, core::StoredDiscrepancy> stored;
+    spi.run(
+        "SELECT d.item_key, d.entry_kind, d.ordinal, d.discrepancy_id, d.kind, d.business_date, d.currency, "
+        "trim_scale(d.difference), trim_scale(d.left_amount), d.left_currency, trim_scale(d.right_amount), "
+        "d.right_currency, d.left_entry::text, d.right_entry::text, d.opened_on, d.cleared_on, "
+        "d.state = 'resolved', d.first_run_id FROM reconcile.discrepancy d "
+        "WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
+        key_arguments());
+    for (std::uint64_t i = 0; i < spi.rows(); i++) {
+      core::StoredDiscrepancy item;
+      item.discrepancy_id = spi.int8(i, 3);
+      item.facts.kind = spi.text(i, 4);
+      item.facts.business_date = static_cast<core::Date>(spi.int8(i, 5));
+      item.facts.currency = spi.text(i, 6);
+      item.facts.difference = spi.text_or_null(i, 7);
+      item.facts.left_amount = spi.text_or_null(i, 8);
+      item.facts.left_currency = spi.text_or_null(i, 9);
+      item.facts.right_amount = spi.text_or_null(i, 10);
+      item.facts.right_currency = spi.text_or_null(i, 11);
+      item.facts.left_entry = spi.text_or_null(i, 12);
+      item.facts.right_entry = spi.text_or_null(i, 13);
+      item.opened_on = static_cast<core::Date>(spi.int8(i, 14));
+      if (!spi.is_null(i, 15)) item.cleared_on = static_cast<core::Date>(spi.int8(i, 15));
+      item.adjusted = spi.boolean(i, 16);
+      item.first_run_id = spi.int8(i, 17);
+      stored.emplace(core::DiscrepancyIdentity{spi.text(i, 0), spi.text(i, 1),
+                                               static_cast<std::int32_t>(spi.int8(i, 2))},
+                     std::move(item));
+    }
+    return {std::move(stored), request_.day};
+  }
+
+  // False when a proof line does not hold: the row of that day is the last of rows_.
+  bool chain(pg::Spi& spi, const pg::HeldSnapshot& snapshot) {
+    take_back(spi);
+    core::DiscrepancyLedger ledger = load_ledger(spi);
+    for (const PlannedDay& planned : days_) {
+      spi.run("SELECT nextval('reconcile.run_run_id_seq')");
+      const std::int64_t run_id = spi.int8(0, 0);
+      LegConfig leg = load_leg(spi, request_.channel, request_.account, request_.leg, planned.day);
+      const std::string rules = leg.rules_json;
+      DayResult result = DayRun(spi, snapshot, std::move(leg), planned.day, run_id).execute(ledger);
+      rows_.push_back(result_row(planned, result, rules));
+      if (!result.proof.holds()) {
+        json::value failed = rows_.back();
+        rows_ = {std::move(failed)};
+        return false;
+      }
+      insert_run(spi, rows_.back().as_object(), &result);
+    }
+    write_discrepancies(spi, ledger.changes());
+    return true;
+  }
+
+  json::object result_row(const PlannedDay& planned, const DayResult& result,
+                          const std::string& rules) const {
+    const bool holds = result.proof.holds();
+    json::object row = base_row(planned, result.run_id, holds ? "succeeded" : "failed");
+    json::array lines;
+    for (const core::ProofLine& line : result.proof.lines) {
+      lines.push_back(json::object{{"line", line.line},
+                                   {"currency", line.currency},
+                                   {"holds", line.holds},
+                                   {"difference", line.difference.to_string(2)},
+                                   {"terms", line.terms}});
+    }
+    row["current"] = holds && !request_.dry_run;
+    row["rules"] = json::parse(rules);
+    row["left_entries"] = result.left_entries;
+    row["right_entries"] = result.right_entries;
+    row["matched_pairs"] = result.matched_pairs;
+    row["matched_groups"] = result.matched_groups;
+    row["in_transit"] = result.in_transit;
+    row["discrepancies_new"] = result.findings.opened;
+    row["discrepancies_cleared"] = result.findings.cleared;
+    row["discrepancies_open"] = result.findings.open;
+    row["digest"] = core::to_string(result.digest);
+    row["proof"] = std::move(lines);
+    row["proof_difference"] = result.proof.difference().to_string(2);
+    if (!holds) row["failure"] = result.proof.failures();
+    const auto seconds = [](double s) { return std::to_string(s).substr(0, 8); };
+    row["timings"] = json::object{{"read_s", seconds(result.read_s)},
+                                  {"match_s", seconds(result.match_s)},
+                                  {"write_s", seconds(result.write_s)},
+                                  {"prove_s", seconds(result.prove_s)}};
+    if (request_.dry_run) row.erase("run_id");
+    return row;
+  }
+
+  static void insert_run(pg::Spi& spi, json::object& row, const DayResult* result) {
+    spi.run(
+        "INSERT INTO reconcile.run OVERRIDING SYSTEM VALUE "
+        "SELECT r.* FROM jsonb_populate_record(NULL::reconcile.run, "
+        "$1::jsonb || jsonb_build_object('finished_at', clock_timestamp(), 'run_id', "
+        "coalesce(($1::jsonb ->> 'run_id')::bigint, nextval('reconcile.run_run_id_seq')))) r RETURNING "
+        "finished_at::text",
+        {Argument::text(json::serialize(row))});
+    row["finished_at"] = spi.text(0, 0);
+    if (result == nullptr || !row.contains("run_id")) return;
+    for (const auto& [currency, f] : result->figures) insert_total(spi, *result, currency, f);
+  }
+
+  static void insert_total(pg::Spi& spi, const DayResult& result, const std::string& currency,
+                           const core::CurrencyFigures& f) {
+    std::string counts;
+    for (const core::BookFigures* book : {&f.left, &f.right}) {
+      for (const core::CountAndAmount* figure :
+           {&book->opening, &book->in, &book->matched, &book->adjusted, &book->closing}) {
+        counts += ", " + std::to_string(figure->count) + ", " + figure->amount.to_string(2);
+      }
+    }
+    for (const core::CountAndAmount* figure : {&f.in_transit, &f.discrepancy}) {
+      counts += ", " + std::to_string(figure->count) + ", " + figure->amount.to_string(2);
+    }
+    spi.run(
+        "INSERT INTO reconcile.run_total (run_id, currency, left_opening_count, left_opening, left_in_count, "
+        "left_in, "
+        "left_matched_count, left_matched, left_adjusted_count, left_adjusted, left_closing_count, "
+        "left_closing, "
+        "right_opening_count, right_opening, right_in_count, right_in, right_matched_count, right_matched, "
+        "right_adjusted_count, right_adjusted, right_closing_count, right_closing, in_transit_count, "
+        "in_transit, "
+        "discrepancy_count, discrepancy, residual, fee_difference, statement_difference, proof_difference) "
+        "VALUES ($1, $2" +
+            counts + ", " + f.residual.to_string(2) + ", " + (f.left_fee - f.right_fee).to_string(2) + ", " +
+            f.statement_difference.to_string(2) + ", " + result.proof.difference(currency).to_string(2) + ")",
+        {Argument::int8(result.run_id), Argument::text(currency)});
+  }
+
+  void write_discrepancies(pg::Spi& spi, const std::vector<core::DiscrepancyChange>& changes) {
+    if (changes.empty()) return;
+    json::array list;
+    for (const core::DiscrepancyChange& change : changes) {
+      json::object item{{"event", event_name(change.event)},
+                        {"item_key", change.identity.item_key},
+                        {"entry_kind", change.identity.entry_kind},
+                        {"ordinal", change.identity.ordinal},
+                        {"kind", change.facts.kind},
+                        {"business_date", date_text(change.facts.business_date)},
+                        {"opened_on", date_text(change.opened_on)},
+                        {"currency", change.facts.currency},
+                        {"first_run_id", change.first_run_id},
+                        {"last_run_id", change.last_run_id}};
+      const auto put = [&item](const char* name, const std::optional<std::string>& value) {
+        if (value) item[name] = *value;
+      };
+      if (change.discrepancy_id) item["discrepancy_id"] = *change.discrepancy_id;
+      if (change.cleared_on) item["cleared_on"] = date_text(*change.cleared_on);
+      put("difference", change.facts.difference);
+      put("left_amount", change.facts.left_amount);
+      put("left_currency", change.facts.left_currency);
+      put("right_amount", change.facts.right_amount);
+      put("right_currency", change.facts.right_currency);
+      if (change.facts.left_entry) item["left_entry"] = json::parse(*change.facts.left_entry);
+      if (change.facts.right_entry) item["right_entry"] = json::parse(*change.facts.right_entry);
+      list.push_back(std::move(item));
+    }
+    std::vector<Argument> arguments = key_arguments();
+    arguments.push_back(Argument::text(json::serialize(list)));
+    spi.run("SELECT reconcile.publish_discrepancies($1, $2, $3, $4::jsonb)", arguments);
+  }
+
+  Request request_;
+  std::vector<PlannedDay> days_;
+  json::array rows_;
+  std::string snapshot_text_;
+  std::string requested_by_;
+  std::string started_at_;
+  json::value positions_;
+};
+
+std::string text_argument(FunctionCallInfo fcinfo, int index) {
+  const Datum value = PG_GETARG_DATUM(index);
+  return pg::guarded([=] { return static_cast<const char*>(TextDatumGetCString(value)); });
+}
+
+}  // namespace
+
+PG_RECONCILE_FUNCTION(reconcile_run_leg) {
+  LegRun run({text_argument(fcinfo, 0), text_argument(fcinfo, 1), text_argument(fcinfo, 2),
+              PG_GETARG_DATEADT(3), PG_GETARG_BOOL(4), PG_GETARG_BOOL(5)});
+  const std::string rows = json::serialize(run.execute());
+  const char* text = rows.c_str();
+  return pg::guarded([=] { return CStringGetTextDatum(text); });
+}
+
+}  // namespace pg_reconcile

@@ -1,0 +1,138 @@
+-- What the unmatched entries of a day mean: in transit, or which discrepancy.
+
+-- From which day on an unmatched entry is a discrepancy. Dates decide, never the clock.
+CREATE FUNCTION reconcile.item_due_date(
+  lags jsonb, side text, kind text, business_date date, occurred_at timestamptz, edge_window interval,
+  calendar text, time_zone text, day_start interval) RETURNS date
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT reconcile.next_due_date(
+    business_date,
+    greatest(
+      coalesce((lags -> side ->> kind)::integer, (lags -> side ->> '*')::integer, 0),
+      -- So near the day's end that the other book may have it on the next day.
+      CASE WHEN (business_date + 1)::timestamp + day_start - (occurred_at AT TIME ZONE time_zone)
+                BETWEEN interval '0' AND edge_window THEN 1 ELSE 0 END),
+    calendar)
+$$;
+COMMENT ON FUNCTION reconcile.item_due_date(jsonb, text, text, date, timestamptz, interval, text, text, interval)
+IS 'The day from which an unmatched entry counts as a discrepancy: business date + lag by side and kind, at least a day near the day''s end';
+
+-- Pairs what can be paired among the items that are open at the end of a day, names what is left over, and adds the
+-- fee and reference mismatches of stored matches. discrepancy_kind NULL: in transit.
+CREATE FUNCTION reconcile.classify_items(p_channel text, p_account text, p_leg text, p_left_book text,
+                                         p_right_book text, p_day date)
+RETURNS TABLE (item_key text, entry_kind text, ordinal integer, discrepancy_kind text, business_date date,
+               left_source_id integer, left_source_key text, left_amount numeric, left_currency text,
+               right_source_id integer, right_source_key text, right_amount numeric, right_currency text,
+               left_entry jsonb, right_entry jsonb, group_day date)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH item AS MATERIALIZED (
+    SELECT o.*, o.book = p_left_book AS is_left,
+           coalesce(o.match_key, 'source:' || o.source_id || ':' || o.source_key) AS item_key
+    FROM reconcile.open_item o
+    WHERE o.channel = p_channel AND o.account = p_account AND o.leg = p_leg
+      AND o.opened_on <= p_day AND (o.closed_on IS NULL OR o.closed_on > p_day)
+  ), numbered AS (
+    -- The n-th left entry of a key and kind stands against the n-th right one.
+    SELECT i.*, row_number() OVER (PARTITION BY i.is_left, i.match_key, i.kind
+                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS n
+    FROM item i
+  ), same_kind AS (
+    SELECT l.source_id AS l_id, l.source_key AS l_key, r.source_id AS r_id, r.source_key AS r_key
+    FROM numbered l JOIN numbered r ON r.match_key = l.match_key AND r.kind = l.kind AND r.n = l.n
+    WHERE l.is_left AND NOT r.is_left
+  ), unpaired AS (
+    SELECT i.*, row_number() OVER (PARTITION BY i.is_left, i.match_key
+                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS n
+    FROM item i
+    WHERE NOT EXISTS (SELECT FROM same_kind p
+                      WHERE (i.is_left AND p.l_id = i.source_id AND p.l_key = i.source_key)
+                         OR (NOT i.is_left AND p.r_id = i.source_id AND p.r_key = i.source_key))
+  ), other_kind AS (
+    SELECT l.source_id AS l_id, l.source_key AS l_key, r.source_id AS r_id, r.source_key AS r_key
+    FROM unpaired l JOIN unpaired r ON r.match_key = l.match_key AND r.n = l.n
+    WHERE l.is_left AND NOT r.is_left
+  ), pair AS (
+    SELECT l.item_key, l.kind AS entry_kind,
+           CASE WHEN l.currency <> r.currency THEN 'currency_mismatch'
+                WHEN l.kind <> r.kind THEN 'kind_mismatch'
+                WHEN l.amount <> r.amount THEN 'amount_mismatch'
+                ELSE 'reference_mismatch' END AS discrepancy_kind,
+           least(l.business_date, r.business_date) AS business_date,
+           l.source_id AS left_source_id, l.source_key AS left_source_key, l.amount AS left_amount,
+           l.currency AS left_currency, r.source_id AS right_source_id, r.source_key AS right_source_key,
+           r.amount AS right_amount, r.currency AS right_currency, l.entry AS left_entry, r.entry AS right_entry
+    FROM (SELECT * FROM same_kind UNION ALL SELECT * FROM other_kind) p
+    JOIN item l ON l.is_left AND l.source_id = p.l_id AND l.source_key = p.l_key
+    JOIN item r ON NOT r.is_left AND r.source_id = p.r_id AND r.source_key = p.r_key
+  ), single AS (
+    SELECT i.*, row_number() OVER (PARTITION BY i.is_left, i.match_key, i.kind
+                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS nth
+    FROM unpaired i
+    WHERE NOT EXISTS (SELECT FROM other_kind p
+                      WHERE (i.is_left AND p.l_id = i.source_id AND p.l_key = i.source_key)
+                         OR (NOT i.is_left AND p.r_id = i.source_id AND p.r_key = i.source_key))
+  ), judged AS (
+    -- What the other book says of the same movement: nothing, that it did not succeed, or that it has it already.
+    SELECT s.*, c.has_effective, c.not_effective,
+           CASE WHEN c.not_effective IS NOT NULL THEN 'status_mismatch'
+                WHEN s.due_date > p_day THEN NULL
+                WHEN c.has_effective THEN 'duplicate_' || s.book
+                ELSE 'missing_' || CASE WHEN s.is_left THEN p_right_book ELSE p_left_book END END AS discrepancy_kind
+    FROM single s
+    LEFT JOIN LATERAL (
+      SELECT bool_or(e.effective) AS has_effective,
+             (array_agg(to_jsonb(e) ORDER BY e.occurred_at NULLS LAST, e.source_id, e.source_key)
+                FILTER (WHERE NOT e.effective))[s.nth::integer] AS not_effective
+      FROM reconcile.entry e
+      WHERE e.book = CASE WHEN s.is_left THEN p_right_book ELSE p_left_book END
+        AND e.order_key = s.order_key AND e.channel = p_channel AND e.account = p_account
+        AND e.match_key = s.match_key AND e.kind = s.kind AND e.recon_date <= p_day
+    ) c ON s.match_key IS NOT NULL
+  ), differing AS (
+    -- Matched, and yet something differs: stands until an approved adjustment settles it.
+    SELECT coalesce(l.entry ->> 'match_key', 'source:' || l.source_id || ':' || l.source_key) AS item_key,
+           l.entry ->> 'kind' AS entry_kind,
+           CASE WHEN l.fee <> r.fee THEN 'fee_mismatch' ELSE 'reference_mismatch' END AS discrepancy_kind,
+           least((l.entry ->> 'business_date')::date, (r.entry ->> 'business_date')::date) AS business_date,
+           l.source_id AS left_source_id, l.source_key AS left_source_key,
+           CASE WHEN l.fee <> r.fee THEN l.fee ELSE l.amount END AS left_amount, g.currency AS left_currency,
+           r.source_id AS right_source_id, r.source_key AS right_source_key,
+           CASE WHEN l.fee <> r.fee THEN r.fee ELSE r.amount END AS right_amount, g.currency AS right_currency,
+           l.entry AS left_entry, r.entry AS right_entry, g.business_date AS group_day
+    FROM reconcile.match_group g
+    JOIN reconcile.match_item l ON l.group_id = g.group_id AND l.book = p_left_book
+    JOIN reconcile.match_item r ON r.group_id = g.group_id AND r.book = p_right_book
+    WHERE g.channel = p_channel AND g.account = p_account AND g.leg = p_leg AND g.business_date <= p_day
+      AND g.differs
+  ), verdict AS (
+    SELECT p.item_key, p.entry_kind, p.discrepancy_kind, p.business_date, p.left_source_id, p.left_source_key,
+           p.left_amount, p.left_currency, p.right_source_id, p.right_source_key, p.right_amount, p.right_currency,
+           p.left_entry, p.right_entry, NULL::date AS group_day
+    FROM pair p
+    UNION ALL
+    SELECT j.item_key, j.kind, j.discrepancy_kind, j.business_date,
+           CASE WHEN j.is_left THEN j.source_id END, CASE WHEN j.is_left THEN j.source_key END,
+           CASE WHEN j.is_left THEN j.amount END, CASE WHEN j.is_left THEN j.currency END,
+           CASE WHEN NOT j.is_left THEN j.source_id END, CASE WHEN NOT j.is_left THEN j.source_key END,
+           CASE WHEN NOT j.is_left THEN j.amount END, CASE WHEN NOT j.is_left THEN j.currency END,
+           CASE WHEN j.is_left THEN j.entry ELSE j.not_effective END,
+           CASE WHEN j.is_left THEN j.not_effective ELSE j.entry END, NULL
+    FROM judged j
+    UNION ALL
+    SELECT d.* FROM differing d
+  )
+  SELECT v.item_key, v.entry_kind,
+         row_number() OVER (PARTITION BY v.item_key, v.entry_kind
+                            ORDER BY v.discrepancy_kind IS NULL, v.group_day IS NULL, v.group_day, v.business_date,
+                                     v.left_source_id NULLS LAST, v.left_source_key, v.right_source_id,
+                                     v.right_source_key)::integer,
+         v.discrepancy_kind, v.business_date, v.left_source_id, v.left_source_key, v.left_amount, v.left_currency,
+         v.right_source_id, v.right_source_key, v.right_amount, v.right_currency, v.left_entry, v.right_entry,
+         v.group_day
+  FROM verdict v
+$$;
+COMMENT ON FUNCTION reconcile.classify_items(text, text, text, text, text, date)
+IS 'The open items of a leg at the end of a day, paired and named; discrepancy_kind NULL: in transit; group_day set: a fee or reference mismatch of a stored match';

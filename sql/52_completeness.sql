@@ -1,0 +1,113 @@
+-- What a run waits for. Empty: the day is complete for the leg.
+
+-- Why a book of a day is not complete: statements that are missing, or whose totals do not agree.
+CREATE FUNCTION reconcile.missing_statements(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(m.reason ORDER BY m.reason)
+  FROM (
+    SELECT DISTINCT format('the %s statement of %s', p_book, p_day) AS reason
+    FROM reconcile.expected_statement e
+    WHERE e.channel = p_channel AND e.book = p_book AND (e.account IS NULL OR e.account = p_account)
+      AND p_day >= e.valid_from AND (e.valid_to IS NULL OR p_day <= e.valid_to)
+      AND reconcile.is_banking_day(e.calendar, p_day)
+      AND NOT EXISTS (SELECT FROM reconcile.statement s
+                      WHERE s.channel = p_channel AND s.account = p_account AND s.book = p_book
+                        AND s.business_date = p_day AND s.state IN ('accepted', 'waived', 'control_mismatch'))
+    UNION ALL
+    SELECT format('%s statement "%s" (id %s), whose control totals do not agree', s.book, s.file_name, s.statement_id)
+    FROM reconcile.statement s
+    WHERE s.channel = p_channel AND s.account = p_account AND s.book = p_book AND s.business_date = p_day
+      AND s.state = 'control_mismatch'
+  ) m
+$$;
+COMMENT ON FUNCTION reconcile.missing_statements(text, text, text, date) IS 'Statements of a book that a day still needs, in words; NULL when none is missing';
+
+CREATE FUNCTION reconcile.is_banking_day(calendar text, day date) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN calendar IS NULL THEN true
+              ELSE coalesce((SELECT d.is_open FROM reconcile.calendar_day d
+                             WHERE d.calendar = is_banking_day.calendar AND d.day = is_banking_day.day),
+                            (SELECT extract(isodow FROM is_banking_day.day)::integer <> ALL (c.weekend)
+                             FROM reconcile.calendar c WHERE c.calendar = is_banking_day.calendar)) END
+$$;
+COMMENT ON FUNCTION reconcile.is_banking_day(text, date) IS 'Whether a day is a banking day of a calendar (NULL: every day is)';
+
+-- Streams are complete when their source's time has passed the day's end and the grace for late commits.
+CREATE FUNCTION reconcile.lagging_sources(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(format('source "%s" to pass %s (it stands at %s)', s.name,
+                          to_char(c.complete_at AT TIME ZONE c.time_zone, 'YYYY-MM-DD HH24:MI:SS'),
+                          coalesce(to_char(p.source_time AT TIME ZONE c.time_zone, 'YYYY-MM-DD HH24:MI:SS'),
+                                   'its start')) ORDER BY s.name)
+  FROM reconcile.source s
+  CROSS JOIN (SELECT ch.time_zone, (((p_day + 1)::timestamp + ch.day_start) AT TIME ZONE ch.time_zone)
+                                   + ch.late_commit_grace AS complete_at
+              FROM reconcile.channel ch WHERE ch.channel = p_channel) c
+  LEFT JOIN reconcile.source_position p ON p.source_id = s.source_id
+  WHERE s.kind IN ('replication', 'binlog', 'queue', 'pull') AND s.book = p_book AND s.dropped_at IS NULL
+    AND (s.channels IS NULL OR p_channel = ANY (s.channels)) AND (s.account IS NULL OR s.account = p_account)
+    AND (p.source_time IS NULL OR p.source_time < c.complete_at)
+$$;
+COMMENT ON FUNCTION reconcile.lagging_sources(text, text, text, date) IS 'Sources that have not yet delivered everything of a day, in words; NULL when none lags';
+
+CREATE FUNCTION reconcile.last_run_day(p_channel text, p_account text, p_leg text, p_before date) RETURNS date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT max(r.business_date) FROM reconcile.run r
+  WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current AND r.business_date < p_before
+$$;
+COMMENT ON FUNCTION reconcile.last_run_day(text, text, text, date) IS 'The last day before p_before that has been run; NULL when there is none';
+
+CREATE FUNCTION reconcile.waiting_for(p_channel text, p_account text, p_leg text, p_left_book text,
+                                      p_right_book text, p_day date) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(w.reason ORDER BY w.priority, w.reason)
+  FROM (
+    SELECT 1 AS priority, format('the run of %s, which comes first', l.day + 1) AS reason
+    FROM (SELECT reconcile.last_run_day(p_channel, p_account, p_leg, p_day) AS day) l
+    WHERE l.day < p_day - 1
+    UNION ALL
+    SELECT 2, unnest(reconcile.missing_statements(p_channel, p_account, b.book, p_day))
+    FROM (VALUES (p_left_book), (p_right_book)) AS b (book)
+    UNION ALL
+    SELECT 3, unnest(reconcile.lagging_sources(p_channel, p_account, b.book, p_day))
+    FROM (VALUES (p_left_book), (p_right_book)) AS b (book)
+    UNION ALL
+    SELECT 4, format('the day''s end, %s', to_char(e.day_end AT TIME ZONE e.time_zone, 'YYYY-MM-DD HH24:MI'))
+    FROM (SELECT c.time_zone, ((p_day + 1)::timestamp + c.day_start) AT TIME ZONE c.time_zone AS day_end
+          FROM reconcile.channel c WHERE c.channel = p_channel) e
+    WHERE e.day_end > now()
+  ) w
+$$;
+COMMENT ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date) IS 'Everything that the run of a day still waits for, in words; NULL when it may run';
+
+-- What the day's statements say of themselves less what their stored entries add up to, per currency.
+CREATE FUNCTION reconcile.statement_differences(p_channel text, p_account text, p_books text[], p_day date)
+RETURNS TABLE (currency text, entries bigint, amount numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH day_statement AS (
+    SELECT s.statement_id, s.entry_totals FROM reconcile.statement s
+    WHERE s.channel = p_channel AND s.account = p_account AND s.book = ANY (p_books) AND s.business_date = p_day
+      AND s.state IN ('accepted', 'control_mismatch')
+  ), stated AS (
+    SELECT t.currency, sum((k.figures ->> 'count')::bigint)::bigint AS entries,
+           sum((k.figures ->> 'amount')::numeric) AS amount
+    FROM day_statement d, jsonb_each(d.entry_totals) AS t (currency, kinds), jsonb_each(t.kinds) AS k (kind, figures)
+    GROUP BY t.currency
+  ), stored AS (
+    SELECT e.currency, count(*) AS entries, sum(e.amount) AS amount
+    FROM reconcile.entry e
+    WHERE e.statement_id IN (SELECT d.statement_id FROM day_statement d)
+    GROUP BY e.currency
+  )
+  SELECT coalesce(a.currency, b.currency), coalesce(a.entries, 0) - coalesce(b.entries, 0),
+         coalesce(a.amount, 0) - coalesce(b.amount, 0)
+  FROM stated a FULL JOIN stored b ON b.currency = a.currency
+$$;
+COMMENT ON FUNCTION reconcile.statement_differences(text, text, text[], date)
+IS 'Proof line e: per currency, entries and amount that a day''s statements stated when they were taken in, less what is stored under them';

@@ -1,0 +1,243 @@
+-- Runs from SQL: run, run_due, and what they publish.
+
+CREATE FUNCTION reconcile.run_leg(channel text, account text, leg text, business_date date, dry_run boolean,
+                                  force boolean) RETURNS text
+LANGUAGE c STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET jit = off
+AS 'MODULE_PATHNAME', 'reconcile_run_leg';
+COMMENT ON FUNCTION reconcile.run_leg(text, text, text, date, boolean, boolean)
+IS 'Runs one leg of one account for a day, and again every later day that had been run; returns a JSON array of reconcile.run rows';
+
+-- The role that calls, behind every SECURITY DEFINER function on the way.
+CREATE FUNCTION reconcile.calling_role() RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN current_setting('role') = 'none' THEN session_user ELSE current_setting('role')::name END
+$$;
+COMMENT ON FUNCTION reconcile.calling_role() IS 'The role in effect outside SECURITY DEFINER functions: SET ROLE''s, else the login';
+
+CREATE FUNCTION reconcile.require_access(channel text, account text) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  caller name := reconcile.calling_role();
+BEGIN
+  IF EXISTS (SELECT FROM reconcile.access a WHERE pg_has_role(caller, a.member, 'MEMBER'))
+     AND NOT EXISTS (SELECT FROM reconcile.access a
+                     WHERE pg_has_role(caller, a.member, 'MEMBER') AND a.channel = require_access.channel
+                       AND (a.account IS NULL OR a.account = require_access.account))
+     AND NOT (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles r WHERE r.rolname = caller) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('permission denied for account "%s" of channel "%s"', account, channel),
+      DETAIL = format('Role "%s" is restricted by reconcile.access.', caller),
+      HINT = 'An administrator can add the account to reconcile.access.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION reconcile.require_access(text, text) IS 'Raises insufficient_privilege when row level security hides the account from the caller';
+
+CREATE FUNCTION reconcile.run(channel text, business_date date, account text DEFAULT NULL, leg text DEFAULT NULL,
+                              method text DEFAULT 'batch', dry_run boolean DEFAULT false, force boolean DEFAULT false)
+RETURNS SETOF reconcile.run
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  target record;
+  targets integer := 0;
+BEGIN
+  PERFORM reconcile.require_open_channel_day(channel, business_date);
+  IF method IS DISTINCT FROM 'batch' THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('method "%s" is not known', coalesce(method, 'NULL')),
+      HINT = 'This version knows the method batch.';
+  END IF;
+  IF account IS NOT NULL THEN
+    PERFORM reconcile.require_account(channel, account);
+    PERFORM reconcile.require_access(channel, account);
+  END IF;
+  FOR target IN
+    SELECT a.account, l.leg
+    FROM reconcile.account a
+    JOIN (SELECT DISTINCT g.channel, g.leg FROM reconcile.leg g) l ON l.channel = a.channel
+    WHERE a.channel = run.channel AND (run.account IS NULL OR a.account = run.account)
+      AND (run.leg IS NULL OR l.leg = run.leg)
+    ORDER BY a.account, l.leg
+  LOOP
+    targets := targets + 1;
+    PERFORM reconcile.require_access(channel, target.account);
+    RETURN QUERY
+      SELECT r.* FROM jsonb_array_elements(
+        reconcile.run_leg(channel, target.account, target.leg, business_date, coalesce(dry_run, false),
+                          coalesce(force, false))::jsonb) AS item (value),
+        jsonb_populate_record(NULL::reconcile.run, item.value) AS r;
+  END LOOP;
+  IF targets = 0 THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+      MESSAGE = CASE WHEN leg IS NULL THEN format('channel "%s" has no account', channel)
+                     ELSE format('channel "%s" has no leg "%s" or no account', channel, leg) END,
+      HINT = 'Accounts are added with reconcile.create_account(); legs are listed in reconcile.leg.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean)
+IS 'Reconciles a business day of a channel: every leg of every account, or those named. Returns the runs: waiting (for what), succeeded or failed (why). dry_run writes nothing; force runs an incomplete day';
+
+-- The day that a leg should run next, NULL when nothing is to be done: the first run day whose data changed since, or
+-- the day after the last one.
+CREATE FUNCTION reconcile.next_run_day(p_channel text, p_account text, p_leg text, p_as_of timestamptz,
+                                       p_after date DEFAULT '-infinity') RETURNS date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH setting AS (
+    SELECT c.first_date, a.signed_through,
+           ((p_as_of AT TIME ZONE c.time_zone) - c.day_start)::date - 1 AS last_whole_day
+    FROM reconcile.channel c JOIN reconcile.account a ON a.channel = c.channel AND a.account = p_account
+    WHERE c.channel = p_channel
+  ), done AS (
+    SELECT max(r.business_date) AS day FROM reconcile.run r
+    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
+  ), changed AS (
+    SELECT min(g.recon_date) AS day
+    FROM reconcile.entry_change g JOIN reconcile.run r
+      ON r.channel = g.channel AND r.account = g.account AND r.business_date = g.recon_date
+    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
+      AND NOT pg_visible_in_snapshot(g.xid, r.snapshot)
+      AND r.business_date > coalesce((SELECT s.signed_through FROM setting s), '-infinity')
+      AND r.business_date > p_after
+  ), first_data AS (
+    SELECT min(d.day) AS day
+    FROM (SELECT min(g.recon_date) AS day FROM reconcile.entry_change g
+          WHERE g.channel = p_channel AND g.account = p_account
+          UNION ALL
+          SELECT min(s.business_date) FROM reconcile.statement s
+          WHERE s.channel = p_channel AND s.account = p_account AND s.state IN ('accepted', 'waived')) d
+  )
+  SELECT n.day
+  FROM setting s
+  CROSS JOIN LATERAL (SELECT greatest(coalesce((SELECT day + 1 FROM done), (SELECT day FROM first_data)),
+                                      s.signed_through + 1) AS next_day) d
+  CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT day FROM changed) IS NOT NULL THEN (SELECT day FROM changed)
+                                  WHEN d.next_day <= s.last_whole_day AND d.next_day > p_after THEN d.next_day
+                             END AS day) n
+  -- A day whose proof failed is tried again when its data has changed, and once an hour.
+  WHERE NOT EXISTS (
+    SELECT FROM reconcile.run f
+    WHERE f.channel = p_channel AND f.account = p_account AND f.leg = p_leg AND f.business_date = n.day
+      AND f.state = 'failed' AND f.finished_at > p_as_of - interval '1 hour'
+      AND NOT EXISTS (SELECT FROM reconcile.entry_change g
+                      WHERE g.channel = p_channel AND g.account = p_account AND g.recon_date <= n.day
+                        AND NOT pg_visible_in_snapshot(g.xid, f.snapshot)))
+$$;
+COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';
+
+CREATE PROCEDURE reconcile.run_due(as_of timestamptz DEFAULT now())
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  target record;
+  next_day date;
+  last_day date;
+  result record;
+BEGIN
+  FOR target IN
+    SELECT a.channel, a.account, l.leg
+    FROM reconcile.account a
+    JOIN (SELECT DISTINCT g.channel, g.leg FROM reconcile.leg g) l
+      ON l.channel OPERATOR(pg_catalog.=) a.channel
+    ORDER BY a.channel, a.account, l.leg
+  LOOP
+    last_day := '-infinity';
+    LOOP
+      next_day := reconcile.next_run_day(target.channel, target.account, target.leg, as_of, last_day);
+      EXIT WHEN next_day IS NULL;
+      SELECT r.state INTO result
+      FROM reconcile.run(target.channel, next_day, target.account, target.leg) r LIMIT 1;
+      COMMIT;
+      -- A day that waits or fails holds back the days after it.
+      EXIT WHEN result.state OPERATOR(pg_catalog.<>) 'succeeded';
+      last_day := next_day;
+    END LOOP;
+  END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE reconcile.run_due(timestamptz)
+IS 'Runs everything that is complete, in date order, each day in a transaction of its own: for pg_cron, alone in its job';
+
+-- Discrepancies and their history --------------------------------------------------------------------------
+
+CREATE FUNCTION reconcile.append_events(p_events jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+AS $$
+DECLARE
+  item jsonb;
+  previous bytea;
+  link bytea;
+  recorded timestamptz := clock_timestamp();
+  login name := session_user;
+BEGIN
+  -- One writer at a time: every event is chained to the one before it.
+  PERFORM pg_advisory_xact_lock(hashtext('pg_reconcile discrepancy_event'));
+  SELECT e.hash INTO previous FROM reconcile.discrepancy_event e ORDER BY e.event_id DESC LIMIT 1;
+  previous := coalesce(previous, '\x'::bytea);
+  FOR item IN SELECT value FROM jsonb_array_elements(p_events) LOOP
+    link := sha256(previous || convert_to(jsonb_build_array(item -> 'discrepancy_id', item -> 'event',
+                                                            item -> 'run_id', item -> 'details', login,
+                                                            recorded)::text, 'UTF8'));
+    INSERT INTO reconcile.discrepancy_event (discrepancy_id, event, run_id, details, actor, recorded_at,
+                                             previous_hash, hash)
+    VALUES ((item ->> 'discrepancy_id')::bigint, item ->> 'event', (item ->> 'run_id')::bigint, item -> 'details',
+            login, recorded, previous, link);
+    previous := link;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION reconcile.append_events(jsonb) IS 'Appends events [{discrepancy_id, event, run_id, details}] to the history, each chained to the one before';
+
+CREATE FUNCTION reconcile.publish_discrepancies(p_channel text, p_account text, p_leg text, p_changes jsonb)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+AS $$
+BEGIN
+  INSERT INTO reconcile.discrepancy (channel, account, leg, item_key, entry_kind, ordinal, kind, business_date,
+    opened_on, currency, difference, left_amount, left_currency, right_amount, right_currency, left_entry, right_entry,
+    first_run_id, last_run_id)
+  SELECT p_channel, p_account, p_leg, c.item_key, c.entry_kind, c.ordinal, c.kind, c.business_date, c.opened_on,
+         c.currency, c.difference, c.left_amount, c.left_currency, c.right_amount, c.right_currency, c.left_entry,
+         c.right_entry, c.first_run_id, c.last_run_id
+  FROM jsonb_populate_recordset(NULL::reconcile.discrepancy, p_changes) WITH ORDINALITY c
+  WHERE p_changes -> (c.ordinality - 1)::integer ->> 'event' = 'opened'
+  ORDER BY c.ordinality;
+
+  UPDATE reconcile.discrepancy d SET
+    kind = c.kind, business_date = c.business_date, opened_on = c.opened_on, cleared_on = c.cleared_on,
+    currency = c.currency, difference = c.difference, left_amount = c.left_amount, left_currency = c.left_currency,
+    right_amount = c.right_amount, right_currency = c.right_currency, left_entry = c.left_entry,
+    right_entry = c.right_entry, last_run_id = c.last_run_id, updated_at = now(),
+    state = CASE p_changes -> (c.ordinality - 1)::integer ->> 'event'
+              WHEN 'cleared' THEN 'cleared' WHEN 'resolved' THEN 'resolved' WHEN 'reopened' THEN 'reopened'
+              ELSE d.state END
+  FROM jsonb_populate_recordset(NULL::reconcile.discrepancy, p_changes) WITH ORDINALITY c
+  WHERE d.channel = p_channel AND d.account = p_account AND d.leg = p_leg AND d.item_key = c.item_key
+    AND d.entry_kind = c.entry_kind AND d.ordinal = c.ordinal
+    AND p_changes -> (c.ordinality - 1)::integer ->> 'event' <> 'opened';
+
+  PERFORM reconcile.append_events(jsonb_agg(jsonb_build_object(
+    'discrepancy_id', d.discrepancy_id, 'event', c.value ->> 'event', 'run_id', c.value -> 'last_run_id',
+    'details', c.value - ARRAY['event', 'item_key', 'entry_kind', 'ordinal', 'discrepancy_id', 'first_run_id',
+                               'last_run_id', 'left_entry', 'right_entry']) ORDER BY c.ordinality))
+  FROM jsonb_array_elements(p_changes) WITH ORDINALITY c
+  JOIN reconcile.discrepancy d
+    ON d.channel = p_channel AND d.account = p_account AND d.leg = p_leg AND d.item_key = c.value ->> 'item_key'
+   AND d.entry_kind = c.value ->> 'entry_kind' AND d.ordinal = (c.value ->> 'ordinal')::integer;
+END
+$$;
+COMMENT ON FUNCTION reconcile.publish_discrepancies(text, text, text, jsonb) IS 'Writes what a chain of runs changed in the discrepancies of a leg, with an event for each change';
+
+GRANT SELECT ON reconcile.run, reconcile.run_total, reconcile.discrepancy, reconcile.discrepancy_event,
+  reconcile.open_item, reconcile.match_group, reconcile.match_item, reconcile.adjustment, reconcile.day_close
+  TO reconcile_reader;
+GRANT EXECUTE ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean),
+  reconcile.next_run_day(text, text, text, timestamptz, date) TO reconcile_operator, reconcile_worker;
+GRANT EXECUTE ON PROCEDURE reconcile.run_due(timestamptz) TO reconcile_operator, reconcile_worker;
+GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date), reconcile.calling_role(),
+  reconcile.is_banking_day(text, date) TO reconcile_reader;

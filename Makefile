@@ -5,7 +5,8 @@
 #   make check              everything, in throw-away servers: packages, build, lint, unit, SQL and cluster tests, fuzz
 #   make lint               what `check` lints
 #   make fuzz               every fuzz target for FUZZ_SECONDS
-#   make bench, make demo   see bench/ and demo/
+#   make bench              see bench/
+#   make demo               three business days in throw-away servers, see docs/demo.md; demo-stop ends them
 #   make clean
 PG_CONFIG ?= pg_config
 BUILD_DIR ?= build
@@ -13,7 +14,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 export PG_CONFIG BUILD_DIR JOBS
 
-.PHONY: all deps install installcheck check lint bench fuzz demo clean
+.PHONY: all deps install installcheck check lint bench fuzz demo demo-stop clean
 
 all: $(BUILD_DIR)/build.ninja
 	cmake --build $(BUILD_DIR) -j $(JOBS)
@@ -44,6 +45,9 @@ fuzz: deps
 
 demo: deps all
 	@demo/run.sh
+
+demo-stop:
+	@demo/stop.sh
 
 clean:
 	rm -rf $(BUILD_DIR)

@@ -1,6 +1,13 @@
 // The library's front: PostgreSQL reads the magic block and calls _PG_init.
-#include "extension/pg/guard.h"
+#include "extension/launcher/launcher.h"
+#include "extension/pg/settings.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+void _PG_init(void) {
+  pg_reconcile::pg::define_settings();
+  pg_reconcile::launcher::initialise();
+}
 }

@@ -23,6 +23,7 @@ CREATE TABLE reconcile.source (
     enabled           boolean NOT NULL DEFAULT true,
     system_identifier bigint,
     database          oid,
+    resyncs           integer NOT NULL DEFAULT 0,
     created_at        timestamptz NOT NULL DEFAULT now(),
     dropped_at        timestamptz,
     CHECK (kind <> 'replication'
@@ -47,6 +48,7 @@ COMMENT ON COLUMN reconcile.source.slot_name IS 'Replication: the slot at the se
 COMMENT ON COLUMN reconcile.source.enabled IS 'Whether a worker should run; pause_source and resume_source change it';
 COMMENT ON COLUMN reconcile.source.system_identifier IS 'The cluster that this source was created in: a copy of that cluster does not read it';
 COMMENT ON COLUMN reconcile.source.database IS 'The database that this source was created in: a copy of that database does not read it';
+COMMENT ON COLUMN reconcile.source.resyncs IS 'How often resync_source was called';
 COMMENT ON COLUMN reconcile.source.created_at IS 'When it was created';
 COMMENT ON COLUMN reconcile.source.dropped_at IS 'When drop_source was called';
 
@@ -56,7 +58,8 @@ CREATE TABLE reconcile.source_position (
     source_time timestamptz,
     stored_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     remote_system_identifier text,
-    remote_timeline          integer
+    remote_timeline          integer,
+    resyncs                  integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE reconcile.source_position IS 'How far each source has been read and stored: written in the transaction that stores the data, and confirmed to the source only after that transaction has committed';
 COMMENT ON COLUMN reconcile.source_position.source_id IS 'The source';
@@ -65,6 +68,7 @@ COMMENT ON COLUMN reconcile.source_position.source_time IS 'The newest time, by 
 COMMENT ON COLUMN reconcile.source_position.stored_at IS 'When this row was written';
 COMMENT ON COLUMN reconcile.source_position.remote_system_identifier IS 'Replication: the identity of the server that the position belongs to';
 COMMENT ON COLUMN reconcile.source_position.remote_timeline IS 'Replication: its timeline when the position was stored';
+COMMENT ON COLUMN reconcile.source_position.resyncs IS 'Which resync the position belongs to: one that is older than the source''s is not gone on from';
 
 CREATE TABLE reconcile.source_state (
     source_id         integer PRIMARY KEY REFERENCES reconcile.source ON DELETE CASCADE,
@@ -152,6 +156,22 @@ CREATE FUNCTION reconcile.local_system_identifier() RETURNS bigint
     LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'reconcile_local_system_identifier';
 COMMENT ON FUNCTION reconcile.local_system_identifier() IS 'The identity of this database cluster, as initdb made it';
+
+CREATE FUNCTION reconcile.mapping_channels(mapping jsonb, channel text, account text, book text, currency text,
+                                           time_zone text) RETURNS text[]
+    LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'reconcile_mapping_channels';
+COMMENT ON FUNCTION reconcile.mapping_channels(jsonb, text, text, text, text, text) IS 'Checks a mapping and says which channels it can yield; NULL: any. The other arguments are what the source states for fields that the mapping leaves out';
+
+CREATE FUNCTION reconcile.wake_supervisor() RETURNS void
+    LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'reconcile_wake_supervisor';
+COMMENT ON FUNCTION reconcile.wake_supervisor() IS 'Asks the launcher, at commit, to look at this database now; does nothing when the library is not preloaded';
+
+CREATE FUNCTION reconcile.start_supervisor(generation bigint) RETURNS boolean
+    LANGUAGE c VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'reconcile_start_supervisor';
+COMMENT ON FUNCTION reconcile.start_supervisor(bigint) IS 'Starts a supervisor for this database; it waits for the calling transaction to end and leaves when another one is there';
 
 -- ---- creating, pausing, dropping ---------------------------------------------------------------------------
 
@@ -329,6 +349,28 @@ END
 $function$;
 COMMENT ON FUNCTION reconcile.resume_source(text) IS 'Starts a source''s worker again at once, also one that paused itself or waits after failures, and makes this database its owner';
 
+CREATE FUNCTION reconcile.resync_source(name text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    which integer := reconcile.source_named(name);
+BEGIN
+    UPDATE reconcile.source s SET resyncs = s.resyncs + 1, enabled = true
+     WHERE s.source_id = which AND s.kind = 'replication';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'source "%" is not read by replication', resync_source.name
+            USING ERRCODE = 'wrong_object_type', HINT = 'Files are never read twice: put a corrected file into the folder.';
+    END IF;
+    UPDATE reconcile.source_state s
+       SET state = 'starting', since = clock_timestamp(), message = 'resync_source was called', failures = 0,
+           next_attempt_at = NULL
+     WHERE s.source_id = which;
+    PERFORM reconcile.wake_supervisor();
+END
+$function$;
+COMMENT ON FUNCTION reconcile.resync_source(text) IS 'Makes a new slot and reads the whole table again: entries end as the table is, as if nothing had happened. For slot_lost and position_lost';
+
 CREATE FUNCTION reconcile.drop_source(name text, keep_slot boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -469,10 +511,14 @@ GRANT DELETE ON reconcile.source_position TO reconcile_worker;
 GRANT SELECT, INSERT ON reconcile.source_error TO reconcile_worker;
 GRANT EXECUTE ON FUNCTION
     reconcile.create_replication_source(text, name, text, text, jsonb, text, jsonb),
+    reconcile.mapping_channels(jsonb, text, text, text, text, text),
     reconcile.local_system_identifier(),
+    reconcile.wake_supervisor(),
+    reconcile.start_supervisor(bigint),
     reconcile.source_named(text),
     reconcile.pause_source(text),
     reconcile.resume_source(text),
+    reconcile.resync_source(text),
     reconcile.drop_source(text, boolean),
     reconcile.start_worker(),
     reconcile.stop_worker()

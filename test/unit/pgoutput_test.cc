@@ -151,8 +151,8 @@ TEST_CASE("what a payments stream seldom has") {
   CHECK(std::get<Origin>(decoder.decode(Wire('O').u64(9).text("node").bytes())).name == "node");
   CHECK(std::get<Type>(decoder.decode(Wire('Y').u32(9).text("public").text("money2").bytes())).name ==
         "money2");
-  const auto message =
-      std::get<LogicalMessage>(decoder.decode(Wire('M').u8(1).u64(3).text("p").u32(2).raw("hi").bytes()));
+  const std::string message_bytes = Wire('M').u8(1).u64(3).text("p").u32(2).raw("hi").bytes();
+  const auto message = std::get<LogicalMessage>(decoder.decode(message_bytes));
   CHECK(message.transactional);
   CHECK(message.content == "hi");
 }

@@ -8,6 +8,13 @@ AS $$
 DECLARE
   key integer := hashtext(channel || E'\x1f' || account);
 BEGIN
+  -- What is decided under the lock must see what was committed before the lock was had.
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'entries, runs and sign-off need the isolation level READ COMMITTED',
+      DETAIL = format('This transaction is %s.', upper(current_setting('transaction_isolation'))),
+      HINT = 'BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED.';
+  END IF;
   IF exclusive THEN
     PERFORM pg_advisory_xact_lock(hashtext('pg_reconcile account'), key);
   ELSE

@@ -42,7 +42,7 @@ struct PairedCount {
 };
 
 // How many pairs of classes may be looked at before we say that the key does not tell rows apart.
-inline constexpr std::uint64_t pair_checks_max = 20'000'000;
+inline constexpr std::uint64_t pair_checks_max = 5'000'000;
 
 // A maximum pairing; the same input gives the same pairs. nullopt: more than `checks_max` pairs to look at
 // (only with several tolerance columns).

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/money/decimal.h"
+#include "extension/compare/numeric_view.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>
@@ -21,13 +22,6 @@ namespace {
 std::string_view payload(Datum value) {
   const auto* data = reinterpret_cast<const varlena*>(DatumGetPointer(value));
   return {VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)};
-}
-
-template <class Value>
-Value load(const char* from) {
-  Value value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
 }
 
 void append_text(std::string_view text, core::ByteBuffer& out) {
@@ -159,44 +153,12 @@ void ValueEncoder::encode_padded_text(Datum value, core::ByteBuffer& out) const 
   append_text(text, out);
 }
 
-// Source: NumericData in PostgreSQL's numeric.c, the same since 9.1 (and the special values since 14).
 void ValueEncoder::encode_numeric(Datum value, core::ByteBuffer& out) const {
-  constexpr std::uint16_t sign_mask = 0xC000;
-  constexpr std::uint16_t negative = 0x4000;
-  constexpr std::uint16_t is_short = 0x8000;
-  constexpr std::uint16_t is_special = 0xC000;
-  std::string_view bytes = payload(value);
-  const auto header = load<std::uint16_t>(bytes.data());
-  bytes.remove_prefix(sizeof(header));
-  if ((header & sign_mask) == is_special) {  // NaN and the infinities: equal to themselves
-    out.append_value(header);
-    return;
-  }
-  bool below_zero = false;
-  int weight = 0;  // of the first digit, in powers of 10,000
-  if ((header & sign_mask) == is_short) {
-    below_zero = (header & 0x2000) != 0;
-    weight = ((header & 0x0040) != 0 ? ~0x3F : 0) | (header & 0x3F);
-  } else {
-    below_zero = (header & sign_mask) == negative;
-    weight = load<std::int16_t>(bytes.data());
-    bytes.remove_prefix(sizeof(std::int16_t));
-  }
-  constexpr std::size_t digit_bytes = sizeof(std::int16_t);
-  while (bytes.size() >= digit_bytes && load<std::int16_t>(bytes.data()) == 0) {
-    bytes.remove_prefix(digit_bytes);
-    weight--;
-  }
-  while (bytes.size() >= digit_bytes && load<std::int16_t>(bytes.data() + bytes.size() - digit_bytes) == 0) {
-    bytes.remove_suffix(digit_bytes);
-  }
-  if (bytes.empty()) {  // zero has one form
-    weight = 0;
-    below_zero = false;
-  }
-  out.append_value(static_cast<std::uint16_t>(below_zero ? 1 : 0));
-  out.append_value(static_cast<std::int32_t>(weight));
-  append_text(bytes, out);
+  const NumericView numeric(payload(value));
+  out.append_value(numeric.special);
+  out.append_value(static_cast<std::uint16_t>(numeric.negative ? 1 : 0));
+  out.append_value(static_cast<std::int32_t>(numeric.weight));
+  append_text(numeric.digits, out);
 }
 
 void ValueEncoder::encode_float4(Datum value, core::ByteBuffer& out) const {

@@ -16,8 +16,11 @@ namespace {
 
 constexpr const char* syntax_error = "42601";
 
+// Both raw functions run under a guard, which puts the error context back.
+
 // The one expression of a SELECT that says nothing else; nullptr when there is more, or less.
 Node* raw_only_expression(const char* filter) {
+  error_context_stack = nullptr;  // a query around this one would take the error's position for its own
   List* statements = raw_parser(filter, RAW_PARSE_PLPGSQL_EXPR);
   if (list_length(statements) != 1) return nullptr;
   Node* statement = linitial_node(RawStmt, statements)->stmt;
@@ -35,6 +38,7 @@ Node* raw_only_expression(const char* filter) {
 }
 
 void raw_analyse(const char* filter, Node* expression, Oid oid) {
+  error_context_stack = nullptr;
   Relation relation = relation_open(oid, AccessShareLock);
   ParseState* state = make_parsestate(nullptr);
   state->p_sourcetext = filter;

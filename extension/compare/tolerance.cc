@@ -1,5 +1,7 @@
 #include "extension/compare/tolerance.h"
 
+#include "extension/compare/numeric_view.h"
+
 extern "C" {
 #include <catalog/pg_type_d.h>
 #include <utils/builtins.h>
@@ -79,6 +81,25 @@ bool raw_within_percentage(Datum a, Datum b, Datum percent) {
   return raw_compare(hundredfold, DirectFunctionCall2(numeric_mul, larger, percent)) <= 0;
 }
 
+core::int128 magnitude(core::int128 value) {
+  return value < 0 ? -value : value;
+}
+
+// 10^-12 units of a number below 10^20 with at most 12 decimals; nullopt for any other. Spares numeric's
+// arithmetic.
+std::optional<core::int128> short_units(Datum numeric) {
+  const auto* data = reinterpret_cast<const varlena*>(DatumGetPointer(numeric));
+  const NumericView view({VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)});
+  constexpr int weight_max = 4;
+  constexpr int weight_min = -3;
+  const int last = view.weight - static_cast<int>(view.digit_count()) + 1;
+  if (view.special != 0 || view.weight > weight_max || last < weight_min) return std::nullopt;
+  core::int128 units = 0;
+  for (std::size_t i = 0; i < view.digit_count(); i++) units = units * 10000 + view.digit(i);
+  for (int weight = last; weight > weight_min; weight--) units *= 10000;
+  return view.negative ? -units : units;
+}
+
 [[noreturn]] void refuse(const std::string& column, const std::string& given, const std::string& why,
                          const char* hint) {
   throw core::Error(core::sqlstate::invalid_parameter_value,
@@ -111,11 +132,11 @@ void ColumnTolerance::read_number(const std::string& column, const std::string& 
   }
   const char* digits = number.c_str();
   try {
-    limit_ = guarded([=] { return raw_numeric_in(digits); });
+    limit_.number = guarded([=] { return raw_numeric_in(digits); });
   } catch (const PostgresError& error) {
     refuse(column, text, std::string("It is no number: ") + error.what() + ".", number_hint);
   }
-  const Datum limit = limit_;
+  const Datum limit = limit_.number;
   if (!guarded([=] { return raw_is_finite(limit); })) refuse(column, text, "It is not finite.", number_hint);
   if (guarded([=] { return raw_compare(limit, NumericGetDatum(int64_to_numeric(0))); }) < 0) {
     refuse(column, text, "It is negative.", number_hint);
@@ -124,10 +145,14 @@ void ColumnTolerance::read_number(const std::string& column, const std::string& 
       guarded([=] { return raw_compare(limit, NumericGetDatum(int64_to_numeric(100))); }) > 0) {
     refuse(column, text, "It is more than 100%.", number_hint);
   }
+  limit_.units = short_units(limit);
 }
 
 void ColumnTolerance::read_span(const std::string& column, const std::string& text) {
   kind_ = Kind::span;
+  if (text.find('%') != std::string::npos) {  // interval_in would read past it
+    refuse(column, text, "A percentage is a tolerance of numbers.", span_hint);
+  }
   const char* words = text.c_str();
   const Interval* interval = nullptr;
   try {
@@ -142,8 +167,8 @@ void ColumnTolerance::read_span(const std::string& column, const std::string& te
     refuse(column, text, "Months and years have no fixed length.",
            "Count in days, hours, minutes or seconds, for example \"31 days\".");
   }
-  microseconds_ = static_cast<core::int128>(interval->day) * USECS_PER_DAY + interval->time;
-  if (microseconds_ < 0) refuse(column, text, "It is negative.", span_hint);
+  limit_.microseconds = static_cast<core::int128>(interval->day) * USECS_PER_DAY + interval->time;
+  if (limit_.microseconds < 0) refuse(column, text, "It is negative.", span_hint);
 }
 
 std::optional<Position> ColumnTolerance::position(Datum value) const {
@@ -153,6 +178,7 @@ std::optional<Position> ColumnTolerance::position(Datum value) const {
     const Datum number = guarded([=] { return raw_number(value, type); });
     if (!guarded([=] { return raw_is_finite(number); })) return std::nullopt;
     position.number = number;
+    position.units = short_units(number);
     return position;
   }
   switch (type_) {
@@ -171,24 +197,22 @@ std::optional<Position> ColumnTolerance::position(Datum value) const {
 }
 
 int ColumnTolerance::order(const Position& a, const Position& b) const {
-  if (kind_ == Kind::span) {
-    return a.microseconds < b.microseconds ? -1 : static_cast<int>(a.microseconds > b.microseconds);
-  }
+  const auto three_way = [](core::int128 x, core::int128 y) { return x < y ? -1 : static_cast<int>(x > y); };
+  if (kind_ == Kind::span) return three_way(a.microseconds, b.microseconds);
+  if (a.units && b.units) return three_way(*a.units, *b.units);
   const Datum left = a.number;
   const Datum right = b.number;
   return guarded([=] { return raw_compare(left, right); });
 }
 
 bool ColumnTolerance::within(const Position& a, const Position& b) const {
-  if (kind_ == Kind::span) {
-    const core::int128 distance = a.microseconds - b.microseconds;
-    return (distance < 0 ? -distance : distance) <= microseconds_;
-  }
+  if (kind_ == Kind::span) return magnitude(a.microseconds - b.microseconds) <= limit_.microseconds;
   const Datum left = a.number;
   const Datum right = b.number;
-  const Datum limit = limit_;
-  if (kind_ == Kind::absolute) return guarded([=] { return raw_within_absolute(left, right, limit); });
-  return guarded([=] { return raw_within_percentage(left, right, limit); });
+  const Datum limit = limit_.number;
+  if (kind_ == Kind::percentage) return guarded([=] { return raw_within_percentage(left, right, limit); });
+  if (a.units && b.units && limit_.units) return magnitude(*a.units - *b.units) <= *limit_.units;
+  return guarded([=] { return raw_within_absolute(left, right, limit); });
 }
 
 }  // namespace pg_reconcile::pg

@@ -18,8 +18,9 @@ namespace pg_reconcile::pg {
 
 // A value made ready for distances. For NaN and infinities there is none.
 struct Position {
-  Datum number = 0;             // numeric; absolute and percentage
-  core::int128 microseconds{};  // span
+  Datum number = 0;                   // numeric; absolute and percentage
+  std::optional<core::int128> units;  // of the number, in 10^-12, when it is a common short one
+  core::int128 microseconds{};        // span
 };
 
 class ColumnTolerance {
@@ -41,8 +42,7 @@ class ColumnTolerance {
 
   Oid type_;
   Kind kind_ = Kind::absolute;
-  Datum limit_ = 0;  // numeric
-  core::int128 microseconds_{};
+  Position limit_;
 };
 
 }  // namespace pg_reconcile::pg

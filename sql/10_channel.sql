@@ -177,9 +177,11 @@ CREATE FUNCTION reconcile.may_see(channel text, account text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
   SELECT NOT EXISTS (SELECT FROM reconcile.access a
-                     WHERE pg_catalog.pg_has_role(CURRENT_USER, a.member, 'MEMBER'))
+                     JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) a.member
+                     WHERE pg_catalog.pg_has_role(CURRENT_USER, r.oid, 'MEMBER'))
       OR EXISTS (SELECT FROM reconcile.access a
-                 WHERE pg_catalog.pg_has_role(CURRENT_USER, a.member, 'MEMBER')
+                 JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) a.member
+                 WHERE pg_catalog.pg_has_role(CURRENT_USER, r.oid, 'MEMBER')
                    AND a.channel OPERATOR(pg_catalog.=) may_see.channel
                    AND (a.account IS NULL OR may_see.account IS NULL
                         OR a.account OPERATOR(pg_catalog.=) may_see.account))

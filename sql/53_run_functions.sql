@@ -22,9 +22,10 @@ AS $$
 DECLARE
   caller name := reconcile.calling_role();
 BEGIN
-  IF EXISTS (SELECT FROM reconcile.access a WHERE pg_has_role(caller, a.member, 'MEMBER'))
-     AND NOT EXISTS (SELECT FROM reconcile.access a
-                     WHERE pg_has_role(caller, a.member, 'MEMBER') AND a.channel = require_access.channel
+  IF EXISTS (SELECT FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
+             WHERE pg_has_role(caller, r.oid, 'MEMBER'))
+     AND NOT EXISTS (SELECT FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
+                     WHERE pg_has_role(caller, r.oid, 'MEMBER') AND a.channel = require_access.channel
                        AND (a.account IS NULL OR a.account = require_access.account))
      AND NOT (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles r WHERE r.rolname = caller) THEN
     RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',

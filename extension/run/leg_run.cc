@@ -99,6 +99,12 @@ class LegRun {
         insert_run(spi, rows_.back().as_object(), nullptr);
       }
     }
+    if (request_.dry_run) {
+      for (json::value& row : rows_) {
+        row.as_object().erase("run_id");
+        row.as_object()["current"] = false;
+      }
+    }
     return rows_;
   }
 
@@ -298,7 +304,7 @@ class LegRun {
                                    {"difference", line.difference.to_string(2)},
                                    {"terms", line.terms}});
     }
-    row["current"] = holds && !request_.dry_run;
+    row["current"] = holds;
     row["rules"] = json::parse(rules);
     row["left_entries"] = result.left_entries;
     row["right_entries"] = result.right_entries;
@@ -317,7 +323,6 @@ class LegRun {
                                   {"match_s", seconds(result.match_s)},
                                   {"write_s", seconds(result.write_s)},
                                   {"prove_s", seconds(result.prove_s)}};
-    if (request_.dry_run) row.erase("run_id");
     return row;
   }
 
@@ -330,7 +335,7 @@ class LegRun {
         "finished_at::text",
         {Argument::text(json::serialize(row))});
     row["finished_at"] = spi.text(0, 0);
-    if (result == nullptr || !row.contains("run_id")) return;
+    if (result == nullptr) return;
     for (const auto& [currency, f] : result->figures) insert_total(spi, *result, currency, f);
   }
 

@@ -41,6 +41,12 @@ void ChangeApplier::load_superseded() {
   for (std::uint64_t row = 0; row < spi.rows(); row++) superseded_.insert(spi.text(row, 0));
 }
 
+void ChangeApplier::write_some(std::size_t rows_min) {
+  if (sink_->buffered() < rows_min) return;
+  sink_->flush();
+  pulse_();
+}
+
 void ChangeApplier::store_new(const std::string& key) {
   if (may_all_be_stored_ || superseded_.size() > superseded_keys_max || superseded_.contains(key)) {
     sink_->update(key, entry_);
@@ -62,6 +68,7 @@ void ChangeApplier::begin_batch() {
 
 std::optional<core::pgoutput::Commit> ChangeApplier::apply(std::string_view bytes) {
   namespace po = core::pgoutput;
+  write_some(write_rows);
   const po::Message message = decoder_.decode(bytes);
   if (const auto* commit = std::get_if<po::Commit>(&message)) return *commit;
   if (const auto* begin = std::get_if<po::Begin>(&message)) {
@@ -141,6 +148,7 @@ void ChangeApplier::truncate(const core::pgoutput::Truncate& truncate) {
 
 void ChangeApplier::apply_copied(const std::vector<std::optional<std::string_view>>& fields,
                                  core::Lsn position) {
+  write_some(write_rows);
   changes_++;
   may_all_be_stored_ = has_entries_;
   commit_lsn_ = position;

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "core/mapping/normaliser.h"
@@ -24,6 +26,9 @@ namespace pg_reconcile::worker {
 class ChangeApplier {
  public:
   ChangeApplier(const SourceConfiguration& source, const RemoteTable& table, core::Normaliser normaliser);
+
+  // Called between writes of a long batch: the server must hear of us although we don't read.
+  void on_pulse(std::function<void()> pulse) { pulse_ = std::move(pulse); }
 
   // In a transaction, before the first batch: which keys an insert may find stored. `has_entries`: any (a
   // resync).
@@ -56,6 +61,8 @@ class ChangeApplier {
   // Whether the record became an entry (in entry_); a rejected one is quarantined, a skipped one forgotten.
   core::NormaliseOutcome normalise(const core::RawRecord& record, const char* operation,
                                    const std::string& key);
+  // Writes what is buffered when it is enough to be worth it, and not so much that it takes long.
+  void write_some(std::size_t rows_min);
   // Stores entry_ under the key of a row that is new at the source.
   void store_new(const std::string& key);
   void store_removal(const std::string& key);
@@ -63,7 +70,8 @@ class ChangeApplier {
                   const std::string& reason);
   std::vector<std::string> next_stored_keys(const std::string& after);
 
-  static constexpr std::int64_t stored_keys_rows = 10'000;
+  static constexpr std::int64_t stored_keys_rows = 4'000;
+  static constexpr std::size_t write_rows = 4'000;
 
   static constexpr std::size_t superseded_keys_max = 500'000;
 
@@ -74,6 +82,7 @@ class ChangeApplier {
   // A relation of the stream; disengaged: a table that is not this source's.
   std::map<std::uint32_t, std::optional<core::ReplicatedTable>> relations_;
   std::optional<pg::EntrySink> sink_;
+  std::function<void()> pulse_ = [] {};
   // Keys that the source deleted: when one comes back, what is stored under it (a day that was signed off
   // keeps it) must be superseded. All other inserts are new and take the bulk road.
   std::unordered_set<std::string> superseded_;
@@ -93,7 +102,7 @@ template <class Keep>
 void ChangeApplier::remove_stored(Keep&& keep) {
   std::string after;
   for (;;) {
-    sink_->flush();
+    write_some(1);
     const std::vector<std::string> keys = next_stored_keys(after);
     if (keys.empty()) return;
     after = keys.back();

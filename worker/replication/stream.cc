@@ -24,7 +24,12 @@ Stream::Stream(Connection& replication, Connection& queries, const SourceConfigu
       applier_(applier),
       stored_(stored),
       received_(stored),
-      last_frame_ms_(pg::now_ms()) {}
+      last_frame_ms_(pg::now_ms()) {
+  applier_.on_pulse([this] {
+    pg::check_for_interrupts();
+    if (pg::now_ms() - last_status_ms_ >= pulse_ms) send_status(false);
+  });
+}
 
 void Stream::run() {
   for (;;) {

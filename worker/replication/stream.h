@@ -34,6 +34,7 @@ class Stream {
 
   static constexpr std::int64_t idle_store_ms = 1'000;    // how fresh source_time is while nothing happens
   static constexpr std::int64_t status_ms = 10'000;       // the server hears of us at least so often
+  static constexpr std::int64_t pulse_ms = 5'000;         // the same, in the middle of a long batch
   static constexpr std::int64_t silence_ms_max = 60'000;  // then the connection is taken as dead
   static constexpr std::size_t batch_messages_max = 20'000;
   static constexpr std::size_t batch_bytes_max = 16u << 20;

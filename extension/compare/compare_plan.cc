@@ -199,6 +199,11 @@ ComparePlan make_plan(const ComparedRelation& left, const ComparedRelation& righ
   }
   for (const ToleranceArgument& argument : request.tolerance) {
     ColumnPair& column = tolerated_column(plan, argument.column);
+    if (column.tolerance) {
+      throw core::Error("42701", "tolerance names column \"" + column.left_name + "\" twice",
+                        "\"" + argument.column + "\" is the same column under another name.",
+                        "Give each compared column one tolerance.");
+    }
     column.tolerance.emplace(argument.column, column.operations.type, argument.text);
   }
   left.check_may_read(left_read);

@@ -31,6 +31,28 @@ int compare_texts(const TypeOperations& operations, Datum a, Datum b) {
   return guarded([=] { return strcmp(OutputFunctionCall(output, a), OutputFunctionCall(output, b)); });
 }
 
+// What comparing values allocates is let go every few thousand comparisons, however many there are.
+class ScratchMemory {
+ public:
+  explicit ScratchMemory(MemoryContext scratch)
+      : scratch_(scratch), before_(MemoryContextSwitchTo(scratch)) {}
+  ~ScratchMemory() { MemoryContextSwitchTo(before_); }
+  ScratchMemory(const ScratchMemory&) = delete;
+  ScratchMemory& operator=(const ScratchMemory&) = delete;
+
+  void tick() {
+    constexpr std::uint64_t reset_every = 4096;
+    if (++ticks_ % reset_every != 0) return;
+    check_for_interrupts();
+    MemoryContextReset(scratch_);
+  }
+
+ private:
+  MemoryContext scratch_;
+  MemoryContext before_;
+  std::uint64_t ticks_ = 0;
+};
+
 }  // namespace
 
 struct ContestedKeys::Class {
@@ -41,20 +63,21 @@ struct ContestedKeys::Class {
 class ContestedKeys::Distance final : public core::Closeness {
  public:
   Distance(const ContestedKeys& keys, const std::vector<Class>& left, const std::vector<Class>& right)
-      : keys_(keys), left_(left), right_(right) {
+      : keys_(keys), left_(left), right_(right), scratch_(keys.scratch_) {
     // A column whose values are all NULL or infinite is equal throughout: the signature says so.
     for (std::size_t i = 0; i < keys.tolerance_columns_.size(); i++) {
       if (left.front().positions[i]) measured_.push_back(i);
     }
   }
 
-  [[nodiscard]] bool any_measured() const { return !measured_.empty(); }
   [[nodiscard]] bool single_column() const { return measured_.size() <= 1; }
 
   int leading_order(std::size_t left, std::size_t right) override {
+    scratch_.tick();
     return measured_.empty() ? 0 : order(measured_.front(), left_[left], right_[right]);
   }
   bool leading_within(std::size_t left, std::size_t right) override {
+    scratch_.tick();
     return measured_.empty() || within(measured_.front(), left, right);
   }
   bool others_within(std::size_t left, std::size_t right) override {
@@ -76,6 +99,7 @@ class ContestedKeys::Distance final : public core::Closeness {
   const ContestedKeys& keys_;
   const std::vector<Class>& left_;
   const std::vector<Class>& right_;
+  ScratchMemory scratch_;
   std::vector<std::size_t> measured_;
 };
 
@@ -87,6 +111,9 @@ ContestedKeys::ContestedKeys(const ComparePlan& plan, TupleDesc left, TupleDesc 
   }
   memory_ = guarded([] {
     return AllocSetContextCreate(CurrentMemoryContext, "reconcile.compare one key", ALLOCSET_DEFAULT_SIZES);
+  });
+  scratch_ = guarded([] {
+    return AllocSetContextCreate(CurrentMemoryContext, "reconcile.compare scratch", ALLOCSET_DEFAULT_SIZES);
   });
 }
 
@@ -101,6 +128,7 @@ void ContestedKeys::resolve(std::span<const HeldRow> left_held, std::span<const 
   report(left, right);
   MemoryContextSwitchTo(before);
   MemoryContextReset(memory_);
+  MemoryContextReset(scratch_);
 }
 
 std::vector<ContestedKeys::Row> ContestedKeys::load(std::span<const HeldRow> held, TupleDesc description) {
@@ -136,9 +164,9 @@ int ContestedKeys::compare(const Row& a, const Row& b) {
 
 void ContestedKeys::sort(std::vector<Row>& rows) {
   if (rows.size() < 2) return;
-  std::uint64_t comparisons = 0;
+  ScratchMemory scratch(scratch_);
   std::sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
-    if (++comparisons % 4096 == 0) check_for_interrupts();
+    scratch.tick();
     return compare(a, b) < 0;
   });
 }
@@ -185,11 +213,13 @@ std::vector<ContestedKeys::Class> ContestedKeys::classes_of(std::vector<Row*>& r
     }
     return 0;
   };
-  std::uint64_t comparisons = 0;
-  std::stable_sort(classes.begin(), classes.end(), [&](const Class& a, const Class& b) {
-    if (++comparisons % 4096 == 0) check_for_interrupts();
-    return order(a, b) < 0;
-  });
+  {
+    ScratchMemory scratch(scratch_);
+    std::stable_sort(classes.begin(), classes.end(), [&](const Class& a, const Class& b) {
+      scratch.tick();
+      return order(a, b) < 0;
+    });
+  }
   std::size_t kept = 0;
   for (std::size_t i = 1; i < classes.size(); i++) {
     if (order(classes[kept], classes[i]) == 0) {

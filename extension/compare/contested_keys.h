@@ -70,7 +70,8 @@ class ContestedKeys {
   ResultWriter* writer_;
   CompareSummary& summary_;
   std::vector<std::size_t> tolerance_columns_;
-  MemoryContext memory_;
+  MemoryContext memory_;   // of the key at hand
+  MemoryContext scratch_;  // of the values being compared
   core::ByteBuffer left_bytes_;
   core::ByteBuffer right_bytes_;
 };

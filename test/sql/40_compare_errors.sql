@@ -11,7 +11,7 @@ CREATE COLLATION blind_to_case (provider = icu, locale = 'und-u-ks-level2', dete
 CREATE TABLE blind (order_no text COLLATE blind_to_case, n int);
 INSERT INTO payment VALUES ('1', 1, now(), 's', NULL, 1), ('2', 2, now(), 's', NULL, 2);
 
-SELECT plan(116);
+SELECT plan(118);
 
 CREATE FUNCTION pg_temp.error_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE message text; details text; advice text;
@@ -364,6 +364,12 @@ SELECT pg_temp.refused($a$'payment', 'payment', '{order_no}', '{paid_at}', NULL,
   'A percentage is a tolerance of numbers.',
   'Write an interval that is not negative, for example "5 seconds" or "1 day".'],
   'a percentage of a time');
+SELECT pg_temp.refused($a$'payment', 'payment', '{order_no}', '{n=a=b}', NULL, NULL, '{"n": 1, "a=b": 2}'$a$, ARRAY[
+  '42701',
+  'tolerance names column "n" twice',
+  '"a=b" is the same column under another name.',
+  'Give each compared column one tolerance.'],
+  'one column''s tolerance under two names');
 
 SELECT ok(to_regclass('shop.payment') IS NOT NULL, 'nothing was dropped by a filter');
 SELECT is(pg_temp.error_of($$SELECT * FROM reconcile.compare('payment', 'payment', '{order_no}', '{n}', '1 / (n - 1) > 0')$$),

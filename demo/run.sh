@@ -11,11 +11,12 @@
 set -eEuo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PG_CONFIG=${PG_CONFIG:-pg_config} BUILD_DIR=${BUILD_DIR:-$root/build}
-export PGCLIENTENCODING=UTF8 PGOPTIONS='-c client_min_messages=warning' PAGER=
-unset PGHOST PGPORT PGUSER PGDATABASE PGSERVICE PGPASSWORD
+# What the caller has set must reach neither psql nor, through the servers' environment, the worker and pg_cron.
+unset PGHOST PGPORT PGUSER PGDATABASE PGSERVICE PGPASSWORD PGOPTIONS PGCLIENTENCODING
 payments=${DEMO_PAYMENTS:-20000}
 step_seconds_max=60   # for anything that should take a few
 tick_seconds_max=100  # for what waits for the next full minute
+demo_seconds_max=420  # for everything: a slow machine may take longer than the usual three minutes
 
 . "$root/test/harness/throwaway_server.sh"
 . "$root/demo/servers.sh"
@@ -34,9 +35,13 @@ say() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 
 headline() { printf '\n\033[1m== %s ==\033[0m\n' "$*"; }
 
-shop_sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$folder/shop" -p "$shop_port" -U postgres -d shop "$@"; }
-finance_sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$folder/finance" -U postgres -d finance "$@"; }
-show() { psql -X -q -v ON_ERROR_STOP=1 -P footer=off -h "$folder/finance" -U postgres -d finance "$@"; }
+bounded_psql() {
+  PGCLIENTENCODING=UTF8 PGOPTIONS="-c client_min_messages=warning -c statement_timeout=${step_seconds_max}s" \
+    psql -X -q -v ON_ERROR_STOP=1 -U postgres "$@"
+}
+shop_sql() { bounded_psql -A -t -h "$folder/shop" -p "$shop_port" -d shop "$@"; }
+finance_sql() { bounded_psql -A -t -h "$folder/finance" -d finance "$@"; }
+show() { bounded_psql -P pager=off -P footer=off -h "$folder/finance" -d finance "$@"; }
 
 day_of() { date -d "$first_day + $(($1 - 1)) days" +%F; }
 
@@ -63,6 +68,7 @@ wait_until() {
   local seconds=$1 what=$2 sql=$3 started=$SECONDS spoken=$SECONDS
   until [ "$(finance_sql -c "$sql")" = t ]; do
     [ $((SECONDS - started)) -lt "$seconds" ] || fail "waited $seconds s in vain: $what"
+    [ $SECONDS -lt $demo_seconds_max ] || fail "took longer than $demo_seconds_max s; now: $what"
     if [ $((SECONDS - spoken)) -ge 10 ]; then
       say "   still waiting: $what"
       spoken=$SECONDS

@@ -151,6 +151,7 @@ if [ -n "$check" ]; then
 else
   folder=$demo_folder_fixed
   mkdir -m 700 "$folder"
+  echo $$ >"$folder/script_pid"
   if [ "$(id -u)" -eq 0 ]; then chown postgres "$folder"; fi
 fi
 finished=

@@ -14,9 +14,10 @@ demo_is_ours() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %U "$1")" = "$(demo_server_account)" ]
 }
 
-# A server that died leaves its pid file behind: ask the process, not the file.
+# A script at work, or a server. A server that died leaves its pid file behind: ask the process, not the file.
 demo_is_running() {
   local server
+  if [ ! -f "$1/script_pid" ] || kill -0 "$(cat "$1/script_pid")" 2>/dev/null; then return 0; fi
   for server in "$1"/shop "$1"/finance; do
     [ -f "$server/data/postmaster.pid" ] || continue
     throwaway_as_server "$(throwaway_bindir)/pg_ctl" -D "$server/data" status >/dev/null 2>&1 && return 0

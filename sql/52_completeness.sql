@@ -10,29 +10,18 @@ AS $$
     FROM reconcile.expected_statement e
     WHERE e.channel = p_channel AND e.book = p_book AND (e.account IS NULL OR e.account = p_account)
       AND p_day >= e.valid_from AND (e.valid_to IS NULL OR p_day <= e.valid_to)
-      AND reconcile.is_banking_day(e.calendar, p_day)
+      AND reconcile.is_open_day(e.calendar, p_day)
       AND NOT EXISTS (SELECT FROM reconcile.statement s
-                      WHERE s.channel = p_channel AND s.account = p_account AND s.book = p_book
-                        AND s.business_date = p_day AND s.state IN ('accepted', 'waived', 'control_mismatch'))
+                      WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account)
+                        AND s.book = p_book AND s.business_date = p_day AND s.state IN ('accepted', 'waived', 'control_mismatch'))
     UNION ALL
     SELECT format('%s statement "%s" (id %s), whose control totals do not agree', s.book, s.file_name, s.statement_id)
     FROM reconcile.statement s
-    WHERE s.channel = p_channel AND s.account = p_account AND s.book = p_book AND s.business_date = p_day
-      AND s.state = 'control_mismatch'
+    WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.book = p_book
+      AND s.business_date = p_day AND s.state = 'control_mismatch'
   ) m
 $$;
 COMMENT ON FUNCTION reconcile.missing_statements(text, text, text, date) IS 'Statements of a book that a day still needs, in words; NULL when none is missing';
-
-CREATE FUNCTION reconcile.is_banking_day(calendar text, day date) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT CASE WHEN calendar IS NULL THEN true
-              ELSE coalesce((SELECT d.is_open FROM reconcile.calendar_day d
-                             WHERE d.calendar = is_banking_day.calendar AND d.day = is_banking_day.day),
-                            (SELECT extract(isodow FROM is_banking_day.day)::integer <> ALL (c.weekend)
-                             FROM reconcile.calendar c WHERE c.calendar = is_banking_day.calendar)) END
-$$;
-COMMENT ON FUNCTION reconcile.is_banking_day(text, date) IS 'Whether a day is a banking day of a calendar (NULL: every day is)';
 
 -- Streams are complete when their source's time has passed the day's end and the grace for late commits.
 CREATE FUNCTION reconcile.lagging_sources(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
@@ -92,8 +81,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   WITH day_statement AS (
     SELECT s.statement_id, s.entry_totals FROM reconcile.statement s
-    WHERE s.channel = p_channel AND s.account = p_account AND s.book = ANY (p_books) AND s.business_date = p_day
-      AND s.state IN ('accepted', 'control_mismatch')
+    WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.book = ANY (p_books)
+      AND s.business_date = p_day AND s.state IN ('accepted', 'control_mismatch')
   ), stated AS (
     SELECT t.currency, sum((k.figures ->> 'count')::bigint)::bigint AS entries,
            sum((k.figures ->> 'amount')::numeric) AS amount

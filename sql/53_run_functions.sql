@@ -105,13 +105,18 @@ AS $$
       AND NOT pg_visible_in_snapshot(g.xid, r.snapshot)
       AND r.business_date > coalesce((SELECT s.signed_through FROM setting s), '-infinity')
       AND r.business_date > p_after
+  ), first_statement AS (
+    SELECT min(s.business_date) AS day FROM reconcile.statement s
+    WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.state IN ('accepted', 'waived')
+  ), first_entry AS (
+    SELECT min(g.recon_date) AS day FROM reconcile.entry_change g
+    WHERE g.channel = p_channel AND g.account = p_account
   ), first_data AS (
-    SELECT min(d.day) AS day
-    FROM (SELECT min(g.recon_date) AS day FROM reconcile.entry_change g
-          WHERE g.channel = p_channel AND g.account = p_account
-          UNION ALL
-          SELECT min(s.business_date) FROM reconcile.statement s
-          WHERE s.channel = p_channel AND s.account = p_account AND s.state IN ('accepted', 'waived')) d
+    -- A channel that sends statements starts with the first of them: what we recorded before has no counterpart.
+    SELECT CASE WHEN EXISTS (SELECT FROM reconcile.expected_statement x
+                             WHERE x.channel = p_channel AND (x.account IS NULL OR x.account = p_account))
+                THEN (SELECT day FROM first_statement)
+                ELSE (SELECT least(s.day, e.day) FROM first_statement s, first_entry e) END AS day
   )
   SELECT n.day
   FROM setting s
@@ -240,5 +245,4 @@ GRANT SELECT ON reconcile.run, reconcile.run_total, reconcile.discrepancy, recon
 GRANT EXECUTE ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean),
   reconcile.next_run_day(text, text, text, timestamptz, date) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON PROCEDURE reconcile.run_due(timestamptz) TO reconcile_operator, reconcile_worker;
-GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date), reconcile.calling_role(),
-  reconcile.is_banking_day(text, date) TO reconcile_reader;
+GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date), reconcile.calling_role() TO reconcile_reader;

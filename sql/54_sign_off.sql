@@ -110,14 +110,14 @@ BEGIN
                                                        'file_name', s.file_name, 'sha256', s.sha256, 'state', s.state)
                                     ORDER BY s.statement_id), '[]')
           FROM reconcile.statement s
-          WHERE s.channel = sign_off.channel AND s.account = sign_off.account
+          WHERE s.channel = sign_off.channel AND (s.account IS NULL OR s.account = sign_off.account)
             AND s.business_date = sign_off.business_date),
          jsonb_object_agg(r.leg, r.rules), string_agg(r.leg || '=' || r.digest, ' ' ORDER BY r.leg),
          coalesce(jsonb_agg(jsonb_build_object('leg', r.leg, 'forced_by', r.requested_by, 'waiting_for', r.waiting_for))
                     FILTER (WHERE r.forced), '[]')
          || coalesce((SELECT jsonb_agg(jsonb_build_object('waived', s.book, 'statement_id', s.statement_id))
                       FROM reconcile.statement s
-                      WHERE s.channel = sign_off.channel AND s.account = sign_off.account
+                      WHERE s.channel = sign_off.channel AND (s.account IS NULL OR s.account = sign_off.account)
                         AND s.business_date = sign_off.business_date AND s.state = 'waived'), '[]')
   FROM reconcile.run r
   WHERE r.channel = sign_off.channel AND r.account = sign_off.account AND r.business_date = sign_off.business_date

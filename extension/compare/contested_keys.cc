@@ -1,10 +1,12 @@
 #include "extension/compare/contested_keys.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
 
 #include "extension/compare/row_hasher.h"
+#include "extension/compare/sort_prefix.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -144,11 +146,18 @@ std::vector<ContestedKeys::Row> ContestedKeys::load(std::span<const HeldRow> hel
     });
     static_cast<RowValues&>(rows[i]) = values;
     rows[i].image = held[i].image;
+    if (plan_.key_count < columns) {
+      const std::size_t first = plan_.key_count;
+      rows[i].prefix = values.nulls[first]
+                           ? std::numeric_limits<double>::infinity()
+                           : sort_prefix(plan_.columns[first].operations.type, values.values[first]);
+    }
   }
   return rows;
 }
 
 int ContestedKeys::compare(const Row& a, const Row& b) {
+  if (a.prefix != b.prefix) return a.prefix < b.prefix ? -1 : 1;
   for (std::size_t i = plan_.key_count; i < plan_.columns.size(); i++) {
     if (a.nulls[i] || b.nulls[i]) {
       if (a.nulls[i] == b.nulls[i]) continue;

@@ -48,6 +48,7 @@ class ContestedKeys {
 
  private:
   struct Row : RowValues {
+    double prefix = 0;  // of the first compared column
     std::uint64_t image = 0;
     bool paired = false;
   };

@@ -172,21 +172,23 @@ COMMENT ON COLUMN reconcile.access.member IS 'The role';
 COMMENT ON COLUMN reconcile.access.channel IS 'A channel that it sees';
 COMMENT ON COLUMN reconcile.access.account IS 'An account that it sees; NULL: all of the channel';
 
--- No SET clause: it must stay inlinable, because every row of an entry scan meets it. Everything is qualified.
-CREATE FUNCTION reconcile.may_see(channel text, account text) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
+-- What the current user may see. Policies ask once a query, in sub-selects that refer to no row; therefore arrays.
+CREATE FUNCTION reconcile.visible_channels() RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT NOT EXISTS (SELECT FROM reconcile.access a
-                     JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) a.member
-                     WHERE pg_catalog.pg_has_role(CURRENT_USER, r.oid, 'MEMBER'))
-      OR EXISTS (SELECT FROM reconcile.access a
-                 JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) a.member
-                 WHERE pg_catalog.pg_has_role(CURRENT_USER, r.oid, 'MEMBER')
-                   AND a.channel OPERATOR(pg_catalog.=) may_see.channel
-                   AND (a.account IS NULL OR may_see.account IS NULL
-                        OR a.account OPERATOR(pg_catalog.=) may_see.account))
+  SELECT array_agg(DISTINCT a.channel) FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
+  WHERE pg_has_role(r.oid, 'MEMBER')
 $$;
-COMMENT ON FUNCTION reconcile.may_see(text, text) IS 'Whether the current user may see an account of a channel (account NULL: anything of the channel)';
+COMMENT ON FUNCTION reconcile.visible_channels() IS 'The channels that the current user is restricted to by reconcile.access; NULL: not restricted';
+
+CREATE FUNCTION reconcile.visible_accounts() RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(DISTINCT a.channel || E'\x1f' || coalesce(a.account, ''))
+  FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
+  WHERE pg_has_role(r.oid, 'MEMBER')
+$$;
+COMMENT ON FUNCTION reconcile.visible_accounts() IS 'The accounts that the current user is restricted to, as channel, unit separator (0x1f), account (empty: all of the channel); NULL: not restricted';
 
 CREATE FUNCTION reconcile.next_due_date(from_date date, lag_days integer, calendar text) RETURNS date
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -340,7 +342,7 @@ GRANT SELECT ON reconcile.channel, reconcile.account, reconcile.calendar, reconc
   reconcile.match_rule, reconcile.fee_schedule, reconcile.handler, reconcile.access
   TO reconcile_reader, reconcile_worker;
 GRANT INSERT, UPDATE, DELETE ON reconcile.calendar, reconcile.calendar_day, reconcile.access TO reconcile_admin;
-GRANT EXECUTE ON FUNCTION reconcile.may_see(text, text), reconcile.next_due_date(date, integer, text),
+GRANT EXECUTE ON FUNCTION reconcile.visible_channels(), reconcile.visible_accounts(), reconcile.next_due_date(date, integer, text),
   reconcile.require_channel(text), reconcile.require_account(text, text),
   reconcile.require_open_channel_day(text, date) TO reconcile_reader, reconcile_worker;
 GRANT EXECUTE ON FUNCTION

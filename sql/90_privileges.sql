@@ -43,11 +43,30 @@ BEGIN
       AND c.relname NOT IN ('access', 'source')
   LOOP
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', object.name);
-    EXECUTE format('CREATE POLICY channel_access ON %s USING (channel IS NULL OR reconcile.may_see(channel, %s))',
-                   object.name, CASE WHEN object.has_account THEN 'account' ELSE 'NULL' END);
+    EXECUTE format('CREATE POLICY channel_access ON %s USING ((SELECT reconcile.visible_channels()) IS NULL OR channel IS NULL OR %s)',
+                   object.name,
+                   CASE WHEN object.has_account THEN
+                     'account IS NULL AND channel = ANY ((SELECT reconcile.visible_channels())::text[])
+                      OR channel || E''\x1f'' = ANY ((SELECT reconcile.visible_accounts())::text[])
+                      OR channel || E''\x1f'' || account = ANY ((SELECT reconcile.visible_accounts())::text[])'
+                   ELSE 'channel = ANY ((SELECT reconcile.visible_channels())::text[])' END);
   END LOOP;
 END
 $$;
+
+-- What belongs to a run or to a discrepancy is seen with it.
+ALTER TABLE reconcile.run_total ENABLE ROW LEVEL SECURITY;
+CREATE POLICY run_access ON reconcile.run_total USING (
+  (SELECT reconcile.visible_channels()) IS NULL
+  OR EXISTS (SELECT FROM reconcile.run r WHERE r.run_id = run_total.run_id));
+ALTER TABLE reconcile.discrepancy_event ENABLE ROW LEVEL SECURITY;
+CREATE POLICY discrepancy_access ON reconcile.discrepancy_event USING (
+  (SELECT reconcile.visible_channels()) IS NULL
+  OR EXISTS (SELECT FROM reconcile.discrepancy d WHERE d.discrepancy_id = discrepancy_event.discrepancy_id));
+ALTER TABLE reconcile.adjustment ENABLE ROW LEVEL SECURITY;
+CREATE POLICY discrepancy_access ON reconcile.adjustment USING (
+  (SELECT reconcile.visible_channels()) IS NULL
+  OR EXISTS (SELECT FROM reconcile.discrepancy d WHERE d.discrepancy_id = adjustment.discrepancy_id));
 
 -- Every member table and every sequence travels with pg_dump; shipped rows don't.
 DO $$

@@ -74,8 +74,8 @@ SELECT is_empty($$
   'no search_path starts where others may create objects');
 SELECT is_empty($$
   SELECT signature FROM routine
-  WHERE search_path IS NULL AND prokind = 'f' AND lanname IN ('sql', 'plpgsql') AND proname !~ '^compare' AND proname <> 'may_see' $$,
-  'every function sets its search_path (compare''s filters use the caller''s; may_see is called for every row)');
+  WHERE search_path IS NULL AND prokind = 'f' AND lanname IN ('sql', 'plpgsql') AND proname !~ '^compare'  $$,
+  'every function sets its search_path (compare''s filters use the caller''s)');
 SELECT is_empty($$
   SELECT signature FROM routine JOIN pg_roles r ON r.oid = proowner WHERE prosecdef AND r.rolsuper $$,
   'no SECURITY DEFINER function runs as a superuser');

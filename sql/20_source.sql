@@ -175,6 +175,39 @@ COMMENT ON FUNCTION reconcile.start_supervisor(bigint) IS 'Starts a supervisor f
 
 -- ---- creating, pausing, dropping ---------------------------------------------------------------------------
 
+CREATE FUNCTION reconcile.check_source_mapping(mapping jsonb, channel text, account text, book text) RETURNS text[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    one_zone  text;
+    one_money text;
+    may_feed  text[];
+    unknown   text;
+BEGIN
+    IF check_source_mapping.channel IS NOT NULL THEN
+        SELECT c.time_zone, c.currency INTO one_zone, one_money
+          FROM reconcile.channel c WHERE c.channel = check_source_mapping.channel;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'channel "%" does not exist', check_source_mapping.channel
+                USING ERRCODE = 'undefined_object', HINT = 'Create it first with reconcile.create_channel(...).';
+        END IF;
+    END IF;
+    may_feed := reconcile.mapping_channels(check_source_mapping.mapping, check_source_mapping.channel,
+                                           check_source_mapping.account, check_source_mapping.book, one_money, one_zone);
+    SELECT u INTO unknown FROM unnest(may_feed) u
+     WHERE NOT EXISTS (SELECT FROM reconcile.channel c WHERE c.channel = u) ORDER BY u LIMIT 1;
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'channel "%" does not exist', unknown
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'The mapping can yield it.',
+                  HINT = 'Create it first with reconcile.create_channel(...), or correct the mapping.';
+    END IF;
+    RETURN may_feed;
+END
+$function$;
+COMMENT ON FUNCTION reconcile.check_source_mapping(jsonb, text, text, text) IS 'Refuses a mapping that cannot be executed, or that can yield a channel that does not exist; returns the channels that it can yield';
+
 CREATE FUNCTION reconcile.create_replication_source(
     name        text,
     server      name,
@@ -194,8 +227,6 @@ DECLARE
     unknown    text;
     wrapper    name;
     made       integer;
-    one_zone   text;
-    one_money  text;
     may_feed   text[];
 BEGIN
     IF create_replication_source.name IS NULL OR create_replication_source.server IS NULL
@@ -260,24 +291,8 @@ BEGIN
                   HINT = 'The source pauses after so many rejected rows in a row.';
     END IF;
 
-    IF options ? 'channel' THEN
-        SELECT c.time_zone, c.currency INTO one_zone, one_money
-          FROM reconcile.channel c WHERE c.channel = options->>'channel';
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'channel "%" does not exist', options->>'channel'
-                USING ERRCODE = 'undefined_object', HINT = 'Create it first with reconcile.create_channel(...).';
-        END IF;
-    END IF;
-    may_feed := reconcile.mapping_channels(create_replication_source.mapping, options->>'channel', options->>'account',
-                                           create_replication_source.book, one_money, one_zone);
-    SELECT u INTO unknown FROM unnest(may_feed) u
-     WHERE NOT EXISTS (SELECT FROM reconcile.channel c WHERE c.channel = u) ORDER BY u LIMIT 1;
-    IF unknown IS NOT NULL THEN
-        RAISE EXCEPTION 'channel "%" does not exist', unknown
-            USING ERRCODE = 'undefined_object',
-                  DETAIL = 'The mapping can yield it.',
-                  HINT = 'Create it first with reconcile.create_channel(...), or correct the mapping.';
-    END IF;
+    may_feed := reconcile.check_source_mapping(create_replication_source.mapping, options->>'channel',
+                                               options->>'account', create_replication_source.book);
 
     INSERT INTO reconcile.source AS s (name, kind, channel, account, book, channels, server, publication, relation,
                                        mapping, options, system_identifier, database)
@@ -314,6 +329,26 @@ BEGIN
 END
 $function$;
 COMMENT ON FUNCTION reconcile.source_named(text) IS 'The number of the source of that name, or an error that says where to look';
+
+CREATE FUNCTION reconcile.change_source_mapping(name text, mapping jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    which integer := reconcile.source_named(name);
+BEGIN
+    UPDATE reconcile.source s
+       SET mapping = change_source_mapping.mapping,
+           channels = reconcile.check_source_mapping(change_source_mapping.mapping, s.channel, s.account, s.book)
+     WHERE s.source_id = which AND s.kind <> 'file';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'source "%" has no mapping of its own', change_source_mapping.name
+            USING ERRCODE = 'wrong_object_type', HINT = 'What a file''s fields mean is said by its file format.';
+    END IF;
+    PERFORM reconcile.wake_supervisor();
+END
+$function$;
+COMMENT ON FUNCTION reconcile.change_source_mapping(text, jsonb) IS 'Checks and stores a new mapping; it holds for what is read from now on. resync_source applies it to every row';
 
 CREATE FUNCTION reconcile.pause_source(name text) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -516,6 +551,8 @@ GRANT EXECUTE ON FUNCTION
     reconcile.wake_supervisor(),
     reconcile.start_supervisor(bigint),
     reconcile.source_named(text),
+    reconcile.check_source_mapping(jsonb, text, text, text),
+    reconcile.change_source_mapping(text, jsonb),
     reconcile.pause_source(text),
     reconcile.resume_source(text),
     reconcile.resync_source(text),

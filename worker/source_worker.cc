@@ -33,13 +33,14 @@
 #include <exception>
 
 #include "core/error.h"
-#include "extension/launcher/launcher.h"
 #include "extension/pg/background.h"
+#include "extension/pg/worker_start.h"
 #include "worker/file/inbox_worker.h"
 #include "worker/local_source.h"
 #include "worker/replication/replication_worker.h"
 
 extern "C" {
+#include <postmaster/bgworker.h>
 #include <storage/ipc.h>
 #include <storage/lock.h>
 }
@@ -51,8 +52,8 @@ bool take_source_lock(std::int32_t source_id) {
   bool taken = false;
   pg::in_transaction("taking the source's lock", [&] {
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, launcher::advisory_source_space,
-                         static_cast<std::uint32_t>(source_id), 2);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, pg::advisory_source_space, static_cast<std::uint32_t>(source_id),
+                         2);
     const LOCKTAG* pointer = &tag;
     taken =
         pg::guarded([=] { return LockAcquire(pointer, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
@@ -79,7 +80,7 @@ void end_with(std::int32_t source_id, const char* state, const core::Error& erro
 
 void worker_body(void* argument) {
   const std::int32_t source_id = *static_cast<std::int32_t*>(argument);
-  launcher::WorkerStart start;
+  pg::WorkerStart start;
   memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(start));
   pg::become_background_worker();
   pg::connect_background_worker(start.database, start.role);

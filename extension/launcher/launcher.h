@@ -16,24 +16,11 @@ extern "C" {
 
 namespace pg_reconcile::launcher {
 
-// Advisory locks (two-key space) by which the processes of one database find each other. The SQL functions
-// and the source workers use the same numbers.
-inline constexpr unsigned advisory_space = 1885827954;         // "pgr2" read as a number
-inline constexpr unsigned advisory_supervisor = 1;             // held by the database's supervisor
-inline constexpr unsigned advisory_source_space = 1885827955;  // second key: the source's number
-inline constexpr unsigned advisory_start = 2;  // held by a transaction that calls start_worker()
-
 // What a supervisor is started with (BackgroundWorker.bgw_extra).
 struct SupervisorStart {
   Oid database;
   bool by_function;         // start_worker(): stays while there is nothing to do
   std::int64_t generation;  // the call's; 0: the launcher's
-};
-
-// What a source worker is started with; its main argument is the source's number.
-struct WorkerStart {
-  Oid database;
-  Oid role;
 };
 
 // Called by _PG_init.

@@ -28,6 +28,7 @@
 #include "extension/launcher/launcher.h"
 #include "extension/pg/background.h"
 #include "extension/pg/spi.h"
+#include "extension/pg/worker_start.h"
 
 extern "C" {
 #include <access/xact.h>
@@ -76,7 +77,7 @@ void raw_end_workers(int, Datum) {
 
 bool take_session_lock(unsigned key) {
   LOCKTAG tag;
-  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, advisory_space, key, 2);
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, pg::advisory_space, key, 2);
   const LOCKTAG* pointer = &tag;
   return pg::guarded(
       [=] { return LockAcquire(pointer, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
@@ -85,7 +86,7 @@ bool take_session_lock(unsigned key) {
 // Until the transaction that called start_worker() has ended.
 void wait_for_starter() {
   LOCKTAG tag;
-  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, advisory_space, advisory_start, 2);
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, pg::advisory_space, pg::advisory_start, 2);
   const LOCKTAG* pointer = &tag;
   pg::in_transaction("waiting for start_worker() to commit",
                      [=] { pg::guarded([=] { LockAcquire(pointer, ExclusiveLock, false, false); }); });
@@ -284,7 +285,7 @@ class Supervisor {
 
   bool start_worker(const SourceRow& source) {
     BackgroundWorker description = {};
-    const WorkerStart start{MyDatabaseId, role_};
+    const pg::WorkerStart start{MyDatabaseId, role_};
     static_assert(sizeof(start) <= BGW_EXTRALEN);
     description.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     description.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -371,7 +372,7 @@ void supervisor_body(void*) {
   if (start.generation > 0) wait_for_starter();
   bool alone = false;
   pg::in_transaction("looking for another supervisor",
-                     [&alone] { alone = take_session_lock(advisory_supervisor); });
+                     [&alone] { alone = take_session_lock(pg::advisory_supervisor); });
   if (alone) Supervisor(start).run();
 }
 

@@ -60,6 +60,18 @@ is($finance->safe_psql('finance', 'SELECT state, quarantined_rows FROM reconcile
 $shop->safe_psql('shop', 'DELETE FROM payments WHERE id BETWEEN 8001 AND 8003');
 ok(wait_for_equality($shop, $finance), 'their deletion harms nothing');
 
+# A mapping that is mended.
+$shop->safe_psql('shop', q{INSERT INTO payments VALUES (8004, '1', 'o8004', 4, 7)});
+ok(wait_for_query($finance, 'finance', q{SELECT count(*) FROM reconcile.source_error WHERE source_key LIKE '%/8004'}, '1'),
+    'a state that nobody has mapped');
+$finance->safe_psql('finance', q{
+    SELECT reconcile.change_source_mapping('shop payments', jsonb_set(mapping, '{status,map,7}', '"success"'))
+    FROM reconcile.source; SELECT reconcile.resync_source('shop payments')});
+ok(wait_for_query($finance, 'finance', q{SELECT status FROM reconcile.entry WHERE source_key LIKE '%/8004'}, 'success', 60),
+    'mapped and resynced it is an entry');
+$shop->safe_psql('shop', 'DELETE FROM payments WHERE id = 8004');
+ok(wait_for_equality($shop, $finance), 'and nothing else has changed');
+
 # Pause and resume.
 $finance->safe_psql('finance', q{SELECT reconcile.pause_source('shop payments')});
 ok(wait_for_query($finance, 'finance', q{SELECT state, pid IS NULL FROM reconcile.source_status}, 'paused|t'), 'paused');

@@ -7,7 +7,7 @@
 namespace pg_reconcile::core {
 namespace {
 
-constexpr std::size_t raw_bytes_max = 4096;
+constexpr std::size_t raw_bytes_max = 2048;
 constexpr std::size_t record_lines_max = 100;
 constexpr std::size_t record_bytes_max = 1048576;
 
@@ -55,6 +55,7 @@ class Reading {
   StatementSummary summary_;
   Part part_ = Part::preamble;
   bool stop_seen_ = false;
+  std::int64_t bad_data_rows_ = 0;
   std::deque<HeldLine> held_;
   HeldLine current_;
 
@@ -99,7 +100,7 @@ void Reading::take_file_name() {
     if (rule.place != MetaRule::Place::file_name || summary_.meta.contains(rule.name)) continue;
     boost::cmatch match;
     if (!search(file_name_, rule.pattern, match)) continue;
-    std::string value = match[1].str();
+    std::string value = rule.value.value_or(match[1].str());
     if (rule.date_format) {
       const auto written = rule.date_format->parse(value);
       if (!written) continue;
@@ -114,7 +115,7 @@ void Reading::take_meta(std::string_view line) {
     if (rule.place != MetaRule::Place::lines || summary_.meta.contains(rule.name)) continue;
     boost::cmatch match;
     if (!search(line, rule.pattern, match)) continue;
-    std::string value = match[1].str();
+    std::string value = rule.value.value_or(match[1].str());
     if (rule.date_format) {
       const auto written = rule.date_format->parse(mapping::trimmed(value));
       if (!written) {
@@ -202,6 +203,7 @@ bool Reading::try_header(const Line& line) {
     });
   };
   if (!std::all_of(format_.header_columns.begin(), format_.header_columns.end(), known)) return false;
+  take_meta(line.text);  // which columns there are may say which part of the day this is
   begin_data(std::move(names));
   return true;
 }
@@ -224,6 +226,7 @@ void Reading::bad(const Line& line, BadRow& row, std::string_view reason, bool i
   row.value = value;
   row.reason = reason;
   summary_.bad_rows++;
+  if (is_row) bad_data_rows_++;
   sink_.bad_row(row);
   if (format_.on_bad_row == FormatDocument::OnBadRow::reject_file) {
     summary_.rejected = "line " + std::to_string(line.number) +
@@ -361,7 +364,7 @@ void Reading::row(const Line& line) {
   if (summary_.entries == 0) summary_.account = entry_.account;
   one_account_ = one_account_ && summary_.account == entry_.account;
   summary_.entries++;
-  sink_.row({summary_.rows, line.number, line.offset}, entry_);
+  sink_.row({summary_.rows, line.number, line.offset}, line.bytes, entry_);
 }
 
 void Reading::finish() {
@@ -386,6 +389,12 @@ void Reading::finish() {
   summary_.closing_balance = balance("closing_balance");
   if (summary_.rejected) return;
   tally_.close(stop_seen_, summary_);
+  if (bad_data_rows_ > 0 && summary_.verdict != ControlVerdict::mismatch) {
+    // Nobody else would miss them: without totals of its own, the file's own rows are the total.
+    summary_.controls.push_back(
+        {"rows", std::to_string(summary_.rows), std::to_string(summary_.entries + summary_.skipped), false});
+    summary_.verdict = ControlVerdict::mismatch;
+  }
   if (summary_.verdict == ControlVerdict::missing) {
     if (format_.missing_control == FormatDocument::MissingControl::reject) {
       summary_.rejected = "it states no control totals";

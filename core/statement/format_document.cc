@@ -77,12 +77,15 @@ void read_frame(const JsonNode& node, FormatDocument& out) {
 }
 
 void read_meta_rule(const std::string& name, const JsonNode& node, FormatDocument& out) {
-  node.allow_only({"match", "in", "format"});
+  node.allow_only({"match", "value", "in", "format"});
   MetaRule rule;
   rule.name = name;
   rule.pattern = regex_at(node.at("match", "a regular expression with one group"));
-  if (rule.pattern.mark_count() < 1)
+  if (const auto value = node.find("value")) {
+    rule.value = value->text();
+  } else if (rule.pattern.mark_count() < 1) {
     node.at("match", "").expected("a regular expression with one group in parentheses");
+  }
   if (const auto place = node.find("in")) {
     if (place->text_in({"lines", "file_name"}) == "file_name") rule.place = MetaRule::Place::file_name;
   }

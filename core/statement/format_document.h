@@ -33,6 +33,7 @@ struct MetaRule {
   std::string name;
   Place place = Place::lines;
   boost::regex pattern;
+  std::optional<std::string> value;            // taken instead of the group's text
   std::optional<TimestampFormat> date_format;  // the value is a date: kept as yyyy-MM-dd
 };
 

@@ -35,7 +35,8 @@ struct BadRow {
 class RowSink {
  public:
   virtual ~RowSink() = default;
-  virtual void row(const RowPlace& place, Entry& entry) = 0;
+  // `raw`: the row's bytes as they stand in the file.
+  virtual void row(const RowPlace& place, std::string_view raw, Entry& entry) = 0;
   virtual void bad_row(const BadRow& bad) = 0;
 };
 
@@ -49,7 +50,7 @@ struct ControlLine {
 
 enum class ControlVerdict {
   agreed,
-  mismatch,  // at least one line does not agree, or the end mark is missing
+  mismatch,  // at least one line does not agree, the end mark is missing, or rows could not be taken in
   missing,   // the format has controls and the file states none
   none       // the format has no controls
 };

@@ -33,7 +33,7 @@ struct Collected final : RowSink {
   std::vector<Entry> entries;
   std::vector<Bad> bad;
 
-  void row(const RowPlace& place, Entry& entry) override {
+  void row(const RowPlace& place, std::string_view, Entry& entry) override {
     places.push_back(place);
     entries.push_back(entry);
   }

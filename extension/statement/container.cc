@@ -1,0 +1,186 @@
+#include "extension/statement/container.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/statement/charset.h"
+
+namespace pg_reconcile::pg {
+namespace {
+
+constexpr std::size_t block_bytes = 65536;
+constexpr std::size_t sample_bytes = 65536;
+constexpr std::int64_t ratio_from_bytes = 4194304;  // small texts compress well: no bomb fits in 4 MB
+
+class PlainSource final : public core::ByteSource {
+ public:
+  PlainSource(const OpenFile& file, std::int64_t bytes_max) : file_(file), left_(bytes_max) { file.rewind(); }
+  std::size_t read(std::span<char> into) override {
+    for (;;) {
+      const ssize_t count = ::read(file_.descriptor(), into.data(), into.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) {
+        throw core::Error(core::sqlstate::io_error,
+                          "file \"" + file_.path() + "\" cannot be read: " + strerror(errno));
+      }
+      left_ -= count;
+      if (left_ < 0) throw UnusableFile("it is larger than the format's unwrap.bytes_max");
+      return static_cast<std::size_t>(count);
+    }
+  }
+
+ private:
+  const OpenFile& file_;
+  std::int64_t left_;
+};
+
+class Archive {
+ public:
+  Archive(const OpenFile& file, const core::UnwrapRule& rule, const std::string& container)
+      : file_(file), rule_(rule), archive_(archive_read_new(), archive_read_free) {
+    if (!archive_) throw std::bad_alloc();
+    archive_read_support_filter_gzip(archive_.get());
+    if (container == "zip") archive_read_support_format_zip(archive_.get());
+    if (container == "tar") archive_read_support_format_tar(archive_.get());
+    if (container == "gzip") archive_read_support_format_raw(archive_.get());
+    file.rewind();
+    if (archive_read_open_fd(archive_.get(), file.descriptor(), block_bytes) != ARCHIVE_OK) broken();
+  }
+
+  // Moves to the next regular file. False at the end.
+  bool next_entry() {
+    for (;;) {
+      archive_entry* entry = nullptr;
+      const int result = archive_read_next_header(archive_.get(), &entry);
+      if (result == ARCHIVE_EOF) return false;
+      if (result != ARCHIVE_OK && result != ARCHIVE_WARN) broken();  // a warning: a name that is not UTF-8
+      if (++entries_ > rule_.entries_max) {
+        throw UnusableFile("it has more than " + std::to_string(rule_.entries_max) + " entries");
+      }
+      unpacked_ = 0;
+      if (archive_entry_is_encrypted(entry) == 1) throw UnusableFile("it is encrypted");
+      if (archive_entry_filetype(entry) == AE_IFREG) return true;
+    }
+  }
+
+  std::size_t read(std::span<char> into) {
+    const la_ssize_t count = archive_read_data(archive_.get(), into.data(), into.size());
+    if (count < 0) broken();
+    unpacked_ += count;
+    total_ += count;
+    if (unpacked_ > rule_.bytes_max)
+      throw UnusableFile("it unpacks to more than the format's unwrap.bytes_max");
+    const std::int64_t packed = std::max<std::int64_t>(archive_filter_bytes(archive_.get(), -1), 1);
+    if (total_ > ratio_from_bytes && total_ / packed > rule_.ratio_max) {
+      throw UnusableFile("it unpacks to more than " + std::to_string(rule_.ratio_max) +
+                         " times its size: this looks like a zip bomb");
+    }
+    return static_cast<std::size_t>(count);
+  }
+
+ private:
+  const OpenFile& file_;
+  const core::UnwrapRule& rule_;
+  std::unique_ptr<archive, int (*)(archive*)> archive_;
+  std::int64_t entries_ = 0;
+  std::int64_t unpacked_ = 0;  // of this entry
+  std::int64_t total_ = 0;
+
+  [[noreturn]] void broken() const {
+    const char* reason = archive_error_string(archive_.get());
+    throw UnusableFile("it cannot be unpacked: " +
+                       std::string(reason != nullptr ? reason : "unknown reason"));
+  }
+};
+
+class ArchiveSource final : public core::ByteSource {
+ public:
+  explicit ArchiveSource(std::unique_ptr<Archive> archive) : archive_(std::move(archive)) {}
+  std::size_t read(std::span<char> into) override { return archive_->read(into); }
+
+ private:
+  std::unique_ptr<Archive> archive_;
+};
+
+std::string container_of(std::string_view start) {
+  if (start.starts_with("PK\x03\x04") || start.starts_with("PK\x05\x06")) return "zip";
+  if (start.starts_with("\x1F\x8B")) return "gzip";
+  if (start.size() >= 262 && start.substr(257, 5) == "ustar") return "tar";
+  return "none";
+}
+
+std::string start_of(const OpenFile& file) {
+  std::string start(512, '\0');
+  const ssize_t count = pread(file.descriptor(), start.data(), start.size(), 0);
+  start.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return start;
+}
+
+std::string decoded_start(Archive& archive, const std::vector<core::Charset>& charsets) {
+  std::string sample(sample_bytes, '\0');
+  std::size_t held = 0;
+  while (held < sample.size()) {
+    const std::size_t count = archive.read({sample.data() + held, sample.size() - held});
+    if (count == 0) break;
+    held += count;
+  }
+  sample.resize(held);
+  std::string_view bytes = sample;
+  const auto mark = core::byte_order_mark(bytes);
+  if (mark) bytes.remove_prefix(mark->size);
+  core::Decoder decoder(mark ? mark->charset : core::detect_charset(bytes, charsets));
+  // Line by line, so that one bad byte does not hide the rest.
+  std::string text;
+  std::string buffer;
+  while (!bytes.empty()) {
+    const std::size_t end = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
+    if (const auto line =
+            decoder.decode(bytes.substr(0, mark && mark->size == 2 ? bytes.size() : end), buffer)) {
+      text += *line;
+    }
+    bytes.remove_prefix(mark && mark->size == 2 ? bytes.size() : end);
+  }
+  return text;
+}
+
+// The position of the one entry whose start holds one of the format's texts.
+std::int64_t pick(const OpenFile& file, const core::FormatDocument& format, const std::string& container) {
+  Archive archive(file, format.unwrap, container);
+  std::int64_t picked = -1;
+  std::int64_t files = 0;
+  for (; archive.next_entry(); files++) {
+    const auto& wanted = format.unwrap.content;
+    const std::string start = decoded_start(archive, format.charsets);
+    const auto holds = [&](const std::string& text) { return start.find(text) != std::string::npos; };
+    if (!wanted.empty() && std::none_of(wanted.begin(), wanted.end(), holds)) continue;
+    if (picked >= 0) throw UnusableFile("it holds more than one file in this format");
+    picked = files;
+  }
+  if (picked >= 0) return picked;
+  throw UnusableFile("none of its " + std::to_string(files) + " files is in the format " + format.name);
+}
+
+}  // namespace
+
+std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::FormatDocument& format) {
+  const std::string container = container_of(start_of(file));
+  const auto& allowed = format.unwrap.containers;
+  if (std::find(allowed.begin(), allowed.end(), container) == allowed.end()) {
+    throw UnusableFile(container == "none" ? "it is not compressed, and the format expects that"
+                                           : "it is a " + container + ", which the format does not expect");
+  }
+  if (container == "none") return std::make_unique<PlainSource>(file, format.unwrap.bytes_max);
+  const std::int64_t position = container == "gzip" ? 0 : pick(file, format, container);
+  auto archive = std::make_unique<Archive>(file, format.unwrap, container);
+  for (std::int64_t i = 0; i <= position; i++) {
+    if (!archive->next_entry()) throw UnusableFile("it changed while it was read");
+  }
+  return std::make_unique<ArchiveSource>(std::move(archive));
+}
+
+}  // namespace pg_reconcile::pg

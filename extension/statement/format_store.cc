@@ -33,18 +33,14 @@ StoredFormat load_format(const std::string& name, TimeZones& zones) {
 
 StoredChannel load_channel(const std::string& channel) {
   Spi spi;
-  spi.run(
-      "SELECT c.channel, c.currency, c.time_zone, unnest(c.effective_statuses) "
-      "FROM reconcile.channel c WHERE c.channel = $1",
-      {Argument::text(channel)}, true);
+  spi.run("SELECT c.channel, c.currency, c.time_zone FROM reconcile.channel c WHERE c.channel = $1",
+          {Argument::text(channel)}, true);
   if (spi.rows() == 0) {
     throw core::Error(
         core::sqlstate::undefined_object, "channel \"" + channel + "\" does not exist", {},
         "Create it with reconcile.create_channel(), or look for its name in reconcile.channel.");
   }
-  StoredChannel stored{spi.text(0, 0), spi.text(0, 1), spi.text(0, 2), {}};
-  for (std::uint64_t i = 0; i < spi.rows(); i++) stored.effective_statuses.push_back(spi.text(i, 3));
-  return stored;
+  return {spi.text(0, 0), spi.text(0, 1), spi.text(0, 2)};
 }
 
 void require_utf8_database() {

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "core/statement/format_document.h"
 #include "extension/pg/time_zones.h"
@@ -24,7 +23,6 @@ struct StoredChannel {
   std::string channel;
   std::string currency;
   std::string time_zone;
-  std::vector<std::string> effective_statuses;
 };
 
 // 42704 when there is none.

@@ -75,10 +75,9 @@ struct Rejected {
 
 class IngestSink final : public core::RowSink {
  public:
-  IngestSink(const FileSource& source, std::int64_t statement_id, std::vector<std::string> effective)
+  IngestSink(const FileSource& source, std::int64_t statement_id)
       : source_(source),
         key_prefix_(std::to_string(statement_id) + "/"),
-        effective_(std::move(effective)),
         entries_(source.source_id, statement_id) {}
 
   void row(const core::RowPlace& place, std::string_view raw, core::Entry& entry) override {
@@ -88,13 +87,12 @@ class IngestSink final : public core::RowSink {
       throw Rejected{"it is of account \"" + entry.account + "\", and source \"" + source_.name +
                      "\" is of account \"" + source_.account + "\""};
     }
-    const bool effective = std::find(effective_.begin(), effective_.end(), entry.status) != effective_.end();
     if (entry.occurred_at) {
       first_ = std::min(first_.value_or(*entry.occurred_at), *entry.occurred_at);
       last_ = std::max(last_.value_or(*entry.occurred_at), *entry.occurred_at);
     }
     pending_.push_back({place, std::string(raw.substr(0, raw_bytes_max)), entry.currency, entry.kind,
-                        entry.amount, entry.fee.value_or(core::Decimal()), effective});
+                        entry.amount, entry.fee.value_or(core::Decimal())});
     entries_.insert(key, entry);
     if (pending_.size() >= flush_rows) flush();
   }
@@ -121,7 +119,6 @@ class IngestSink final : public core::RowSink {
         continue;
       }
       stored_++;
-      if (!row.effective) continue;
       KindTotal& total = totals_[row.currency][row.kind];
       total.count++;
       total.amount += row.amount;
@@ -145,12 +142,10 @@ class IngestSink final : public core::RowSink {
     std::string kind;
     core::Decimal amount;
     core::Decimal fee;
-    bool effective;
   };
 
   const FileSource& source_;
   std::string key_prefix_;
-  std::vector<std::string> effective_;
   pg::EntrySink entries_;
   std::deque<Pending> pending_;
   std::vector<SetAside> set_aside_;
@@ -492,7 +487,7 @@ std::int64_t Ingestion::run() {
   const std::string hash = pg::sha256(file_);
   if (const auto found = already_there(hash)) return *found;
   begin(hash);
-  IngestSink sink(source_, statement_id_, channel_.effective_statuses);
+  IngestSink sink(source_, statement_id_);
   std::optional<Rejected> rejected;
   try {
     pg::in_subtransaction([&] {

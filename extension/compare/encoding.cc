@@ -20,7 +20,7 @@ namespace pg_reconcile::pg {
 namespace {
 
 std::string_view payload(Datum value) {
-  const auto* data = reinterpret_cast<const varlena*>(DatumGetPointer(value));
+  const void* data = DatumGetPointer(value);
   return {VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)};
 }
 
@@ -177,9 +177,10 @@ void ValueEncoder::encode_float8(Datum value, core::ByteBuffer& out) const {
 
 // As interval_cmp_value: a month is 30 days, a day 24 hours.
 void ValueEncoder::encode_interval(Datum value, core::ByteBuffer& out) const {
-  const Interval* interval = DatumGetIntervalP(value);
-  const std::int64_t days = std::int64_t{interval->month} * DAYS_PER_MONTH + interval->day;
-  out.append_value(static_cast<core::int128>(days) * USECS_PER_DAY + interval->time);
+  Interval interval;
+  std::memcpy(&interval, DatumGetPointer(value), sizeof(interval));
+  const std::int64_t days = std::int64_t{interval.month} * DAYS_PER_MONTH + interval.day;
+  out.append_value(static_cast<core::int128>(days) * USECS_PER_DAY + interval.time);
 }
 
 void ValueEncoder::encode_number(Datum value, core::ByteBuffer& out) const {

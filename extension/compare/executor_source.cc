@@ -66,7 +66,6 @@ ExecutorSource::ExecutorSource(std::string sql, std::string relation_name, const
                                bool keep_rows)
     : sql_(std::move(sql)),
       relation_name_(std::move(relation_name)),
-      plan_(plan),
       memory_(CurrentMemoryContext),
       values_(plan.columns.size()) {
   row_memory_ = guarded([] {

@@ -47,7 +47,6 @@ class ExecutorSource final : public RowSource {
 
   std::string sql_;
   std::string relation_name_;
-  const ComparePlan& plan_;
   MemoryContext memory_;
   MemoryContext row_memory_;
   Tuplestorestate* store_ = nullptr;

@@ -18,7 +18,7 @@ constexpr double highest = std::numeric_limits<double>::infinity();
 // The first three digits, at most 12 decimal places, are exact in a double; scaling by a power keeps their
 // order.
 double numeric_prefix(Datum value) {
-  const auto* data = reinterpret_cast<const varlena*>(DatumGetPointer(value));
+  const void* data = DatumGetPointer(value);
   const NumericView view({VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)});
   constexpr std::uint16_t minus_infinity = 0xF000;
   if (view.special != 0) return view.special == minus_infinity ? -highest : highest;

@@ -35,8 +35,9 @@ Datum raw_numeric_in(const char* text) {
 }
 
 Interval* raw_interval_in(const char* text) {
-  return DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
-                                               ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+  const Datum interval = DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+                                             Int32GetDatum(-1));
+  return static_cast<Interval*>(static_cast<void*>(DatumGetPointer(interval)));
 }
 
 bool raw_is_finite(Datum numeric) {
@@ -88,7 +89,7 @@ core::int128 magnitude(core::int128 value) {
 // 10^-12 units of a number below 10^20 with at most 12 decimals; nullopt for any other. Spares numeric's
 // arithmetic.
 std::optional<core::int128> short_units(Datum numeric) {
-  const auto* data = reinterpret_cast<const varlena*>(DatumGetPointer(numeric));
+  const void* data = DatumGetPointer(numeric);
   const NumericView view({VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)});
   constexpr int weight_max = 4;
   constexpr int weight_min = -3;

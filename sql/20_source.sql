@@ -294,6 +294,11 @@ BEGIN
     may_feed := reconcile.check_source_mapping(create_replication_source.mapping, options->>'channel',
                                                options->>'account', create_replication_source.book);
 
+    IF EXISTS (SELECT FROM reconcile.source s WHERE s.name = create_replication_source.name) THEN
+        RAISE EXCEPTION 'source "%" exists already', create_replication_source.name
+            USING ERRCODE = 'duplicate_object',
+                  HINT = 'SELECT source FROM reconcile.source_status; lists them; change_source_mapping changes its mapping.';
+    END IF;
     INSERT INTO reconcile.source AS s (name, kind, channel, account, book, channels, server, publication, relation,
                                        mapping, options, system_identifier, database)
     VALUES (create_replication_source.name, 'replication', options->>'channel', options->>'account',
@@ -476,6 +481,8 @@ SELECT s.name AS source,
        CASE
            WHEN a.pid IS NOT NULL AND t.state IN ('starting', 'running') THEN t.message
            WHEN NOT s.enabled THEN 'paused by pause_source; resume_source starts it again'
+           WHEN s.kind = 'manual' OR (s.kind = 'file' AND s.location IS NULL)
+               THEN 'fed by hand: no worker is needed'
            WHEN t.state IN ('starting', 'running') OR t.state IS NULL
                THEN 'no worker runs: SELECT reconcile.start_worker(), or preload pg_reconcile (shared_preload_libraries)'
            ELSE t.message

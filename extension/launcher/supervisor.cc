@@ -178,7 +178,7 @@ class Supervisor {
         "                          s.publication, s.relation, s.mapping, s.options, s.resyncs, "
         "s.dropped_at)::text)"
         "  FROM reconcile.source s LEFT JOIN reconcile.source_state t USING (source_id)"
-        " WHERE s.kind IN ('file', 'replication')"
+        " WHERE (s.kind = 'replication' OR (s.kind = 'file' AND s.location IS NOT NULL))"
         "   AND (s.dropped_at IS NULL OR (s.kind = 'replication' AND s.slot_name IS NOT NULL))"
         " ORDER BY s.source_id");
     std::vector<SourceRow> sources;

@@ -151,6 +151,8 @@ refused($call . q{'{"channel": {"colum": "a"}}')}, qr/colum/, 'a word that the m
 refused($call . q{'{}', 'internal', '{"copi": true}')}, qr/unknown option "copi"/, 'an option that does not exist');
 refused(q{SELECT reconcile.create_replication_source('x', 'nowhere', 'p', 't', '{}')},
     qr/server "nowhere" does not exist/, 'a server that does not exist');
+refused(q{SELECT reconcile.create_replication_source('shop payments', 'shop', 'payments', 'payments',
+    (SELECT mapping FROM reconcile.source))}, qr/source "shop payments" exists already/, 'a name that is taken');
 refused(q{SELECT reconcile.pause_source('nobody')}, qr/source "nobody" does not exist/, 'a source that does not exist');
 refused(q{CREATE SERVER s FOREIGN DATA WRAPPER reconcile_source OPTIONS (password 'hunter2')},
     qr/option "password" is no option of a server/, 'a password in the wrong place');

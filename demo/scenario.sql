@@ -74,7 +74,7 @@ INSERT INTO scenario.movement (day_no, pay_channel, type, order_no, channel_no, 
 SELECT day_no, pay_channel, 'PAY', scenario.order_no(day, pay_channel, n), scenario.channel_no(day, pay_channel, n),
        scenario.dice(day_no, pay_channel, n, 1, 8), coupon_fen,
        paid_at - make_interval(secs => 4 + scenario.dice(day_no, pay_channel, n, 2, 80)), paid_at,
-       scenario.dice(day_no, pay_channel, n, 3, 10) < 4, shop_state, amount_fen,
+       scenario.dice(day_no, pay_channel, n, 3, 10) < 2, shop_state, amount_fen,
        CASE WHEN shop_state = 2 THEN day_no END, paid_at, amount_fen
 FROM scenario.day, scenario.channel, generate_series(1, :payments + :payments / 100) n,
      LATERAL (SELECT 1000 + scenario.dice(day_no, pay_channel, n, 4, 60000) AS amount_fen,

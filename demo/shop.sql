@@ -20,7 +20,7 @@ CREATE PUBLICATION payments FOR TABLE public.payments;
 CREATE ROLE repl LOGIN REPLICATION PASSWORD :'repl_password';
 GRANT SELECT ON public.payments TO repl;
 
--- Plays the day in slices of two hours. Four orders in ten are first recorded as pending and become a success when
+-- Plays the day in slices of two hours. One order in five is first recorded as pending and becomes a success when
 -- the channel calls back, in a transaction of their own, so that updates stream too.
 CREATE PROCEDURE scenario.play_day(day_no integer) LANGUAGE plpgsql AS $$
 DECLARE

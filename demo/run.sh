@@ -37,7 +37,7 @@ headline() { printf '\n\033[1m== %s ==\033[0m\n' "$*"; }
 
 bounded_psql() {
   PGCLIENTENCODING=UTF8 PGOPTIONS="-c client_min_messages=warning -c statement_timeout=${step_seconds_max}s" \
-    psql -X -q -v ON_ERROR_STOP=1 -U postgres "$@"
+    "$(throwaway_bindir)/psql" -X -q -v ON_ERROR_STOP=1 -U postgres "$@"
 }
 shop_sql() { bounded_psql -A -t -h "$folder/shop" -p "$shop_port" -d shop "$@"; }
 finance_sql() { bounded_psql -A -t -h "$folder/finance" -d finance "$@"; }
@@ -126,7 +126,7 @@ runs_are_done() {
 }
 
 show_day() {
-  headline "$(day_of "$1"), day $1"
+  headline "$(day_of "$1"), day $1${2:-}"
   show -v day="$(day_of "$1")" -f "$root/demo/show_day.sql"
 }
 
@@ -175,7 +175,7 @@ mkdir "$folder/outbox" "$folder"/inbox{,/alipay,/wechat,/citybank}
 if [ "$(id -u)" -eq 0 ]; then chown -R postgres "$folder/inbox"; fi
 echo "$shop_port" >"$folder/shop_port"
 demo_start_shop "$folder" "$shop_port"
-psql -X -q -h "$folder/shop" -p "$shop_port" -U postgres -d postgres -c "CREATE DATABASE shop"
+bounded_psql -h "$folder/shop" -p "$shop_port" -d postgres -c "CREATE DATABASE shop"
 say "making up three days of business: $payments payments a channel and day"
 shop_sql -v first_day="$first_day" -v payments="$payments" -f "$root/demo/scenario.sql" -f "$root/demo/planted.sql" &
 scenario=$!
@@ -216,7 +216,7 @@ statements_are_in 3 alipay wechat citybank
 say "pg_cron calls reconcile.run_due() at the next full minute"
 runs_are_done 2 wechat
 runs_are_done 3 alipay wechat citybank
-show_day 2
+show_day 2 ', now that the late bill is in'
 show_day 3
 
 headline "does it find what was planted, and nothing else?"

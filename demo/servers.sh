@@ -68,7 +68,7 @@ demo_start_finance() {
   throwaway_start "$folder/finance" "$folder/stage" \
     "pg_reconcile.allowed_directories = '$folder/inbox'" "pg_reconcile.databases = 'finance'" \
     "shared_buffers = 512MB" "max_wal_size = 4GB"
-  psql -X -q -h "$folder/finance" -U postgres -d postgres -c "CREATE DATABASE finance"
+  "$(throwaway_bindir)/psql" -X -q -h "$folder/finance" -U postgres -d postgres -c "CREATE DATABASE finance"
   throwaway_as_server tee -a "$folder/finance/data/postgresql.conf" >/dev/null <<CONF
 shared_preload_libraries = '\$libdir/pg_reconcile, pg_cron'
 cron.database_name = 'finance'

@@ -29,7 +29,7 @@ ORDER BY channel, order_no;
 \echo 'Open discrepancies (reconcile.open_discrepancy):'
 \pset tuples_only on
 \pset format unaligned
-SELECT format(E'  %s  %s  %s  %s\n      %s', rpad(channel, 8), rpad(kind, 16), order_key, lpad(difference::text, 8), explanation)
+SELECT format(E'  %s  %s  %s  %s\n      %s', rpad(channel, 8), rpad(kind, 16), order_key, lpad(to_char(difference, 'FM999,999,990.00'), 8), explanation)
 FROM reconcile.open_discrepancy
 WHERE opened_on <= :'day'
 ORDER BY opened_on, channel, order_key;

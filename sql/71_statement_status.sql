@@ -8,7 +8,11 @@ WITH needed AS (
   JOIN reconcile.channel c ON c.channel = e.channel
   JOIN reconcile.account a ON a.channel = e.channel AND a.account = coalesce(e.account, a.account)
   CROSS JOIN LATERAL generate_series(
-    greatest(e.valid_from, c.first_date)::timestamp,
+    -- A channel begins with its first statement; until one is in, yesterday's is the one that is awaited.
+    greatest(e.valid_from, c.first_date,
+             coalesce((SELECT min(f.business_date) FROM reconcile.statement f
+                       WHERE f.channel = e.channel AND f.book = e.book AND (f.account IS NULL OR f.account = a.account)),
+                      ((now() AT TIME ZONE c.time_zone) - c.day_start)::date - 1))::timestamp,
     least(coalesce(e.valid_to, 'infinity'), ((now() AT TIME ZONE c.time_zone) - c.day_start)::date - 1)::timestamp,
     interval '1 day') AS d (day)
   WHERE reconcile.is_open_day(e.calendar, d.day::date)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds the libFuzzer targets with clang and runs each for FUZZ_SECONDS on top of its committed corpus
-# (test/fuzz/corpus/<target>). What it finds is left in <build>/fuzz/findings.
+# (test/fuzz/corpus/<target without _fuzz>). What it finds is left in <build>/fuzz/findings.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/.." && pwd)
@@ -22,7 +22,7 @@ mkdir -p "$build/findings"
 for source in "${sources[@]}"; do
   name=$(basename "$source" .cc)
   corpus=()
-  [ ! -d "$here/fuzz/corpus/$name" ] || corpus=("$here/fuzz/corpus/$name")
+  [ ! -d "$here/fuzz/corpus/${name%_fuzz}" ] || corpus=("$here/fuzz/corpus/${name%_fuzz}")
   mkdir -p "$build/corpus/$name"
   # New inputs go to the build folder; the committed corpus is only read.
   if "$build/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \

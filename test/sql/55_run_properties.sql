@@ -1,0 +1,32 @@
+-- Random histories: whatever happens to the books, every day closes to the cent, nothing is counted twice or lost, a
+-- re-run changes nothing, what is signed off stays, and the same data gives the same result.
+--
+-- Environment: PG_RECONCILE_HISTORIES (how many; 25), PG_RECONCILE_SEED (the first one's number; drawn by date).
+-- A failure prints its seed and what happened; the same seed plays the same history again.
+\set ON_ERROR_STOP 0
+SET client_min_messages = warning;
+\set histories 25
+\getenv histories PG_RECONCILE_HISTORIES
+SELECT extract(doy FROM now())::integer * 1000 AS seed \gset
+\getenv seed PG_RECONCILE_SEED
+SELECT reconcile.install() \gset
+\ir property/world.sql
+\ir property/moves.sql
+\ir property/checks.sql
+\ir property/story.sql
+\set ECHO none
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'play_signer') THEN CREATE ROLE play_signer LOGIN; END IF;
+END
+$$;
+GRANT reconcile_approver TO play_signer;
+
+SELECT plan(:histories);
+SELECT 'SELECT play.forget()', format('CALL play.play(%s, 6)', s), 'RESET SESSION AUTHORIZATION',
+       format('SELECT ok(coalesce(bool_and(finished), false) AND NOT EXISTS (SELECT FROM play.violation), %L) FROM play.history;', 'history ' || s),
+       format('SELECT diag(play.report(%s)) WHERE EXISTS (SELECT FROM play.violation) OR NOT EXISTS (SELECT FROM play.history WHERE finished);', s)
+FROM generate_series(:seed, :seed + :histories - 1) s \gexec
+SELECT * FROM finish();
+DROP OWNED BY play_signer;
+DROP ROLE play_signer;

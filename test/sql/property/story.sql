@@ -1,0 +1,267 @@
+-- A history, day by day: moves, run_due, checks, a re-run, a sign-off, now and then a reopening; at the end everything
+-- again from scratch.
+
+-- All that a signed-off day stands for.
+CREATE FUNCTION play.fingerprint(p_channel text, p_day date) RETURNS text LANGUAGE sql STABLE SET timezone = 'UTC'
+AS $$
+  SELECT md5(concat_ws('|',
+    (SELECT string_agg(r::text, ';' ORDER BY r.run_id) FROM reconcile.run r
+     WHERE r.channel = p_channel AND r.current AND r.business_date <= p_day),
+    (SELECT string_agg(t::text, ';' ORDER BY t.run_id, t.currency) FROM reconcile.run_total t JOIN reconcile.run r USING (run_id)
+     WHERE r.channel = p_channel AND r.current AND r.business_date <= p_day),
+    (SELECT string_agg(e::text, ';' ORDER BY e.book COLLATE "C", e.source_key, e.business_date) FROM reconcile.entry e
+     WHERE e.channel = p_channel AND e.recon_date <= p_day),
+    (SELECT string_agg(g::text || m::text, ';' ORDER BY m.group_id, m.book COLLATE "C", m.source_key)
+     FROM reconcile.match_item m JOIN reconcile.match_group g USING (group_id)
+     WHERE g.channel = p_channel AND g.business_date <= p_day),
+    (SELECT string_agg(concat_ws(',', o.book, o.source_key, o.amount, o.opened_on,
+                                 CASE WHEN o.closed_on <= p_day THEN o.closed_on::text || o.closed_by END), ';'
+                       ORDER BY o.book COLLATE "C", o.source_key) FROM reconcile.open_item o
+     WHERE o.channel = p_channel AND o.opened_on <= p_day)))
+$$;
+
+CREATE FUNCTION play.check(p_channel text) RETURNS SETOF text LANGUAGE sql STABLE
+AS $$
+  SELECT play.check_entries(p_channel)
+  UNION ALL SELECT play.check_proof(p_channel)
+  UNION ALL SELECT play.check_discrepancies(p_channel)
+  UNION ALL SELECT format('signed-off %s has changed', s.day) FROM play.seal s
+            WHERE s.channel = p_channel AND s.fingerprint <> play.fingerprint(p_channel, s.day)
+$$;
+
+-- All that a re-run without new data must leave alone.
+CREATE FUNCTION play.published(p_channel text) RETURNS TABLE (what text, content text) LANGUAGE sql STABLE SET timezone = 'UTC'
+AS $$
+  SELECT 'digests', (SELECT string_agg(r.business_date || ' ' || r.digest || ' ' || r.discrepancies_open, ';' ORDER BY r.business_date)
+                     FROM reconcile.run r WHERE r.channel = p_channel AND r.current)
+  UNION ALL
+  SELECT 'discrepancies', (SELECT string_agg(d::text, E'\n' ORDER BY d.discrepancy_id) FROM reconcile.discrepancy d WHERE d.channel = p_channel)
+  UNION ALL
+  SELECT 'events', (SELECT count(*)::text FROM reconcile.discrepancy_event e JOIN reconcile.discrepancy d USING (discrepancy_id)
+                    WHERE d.channel = p_channel)
+  UNION ALL
+  SELECT 'items', (SELECT string_agg(o::text, E'\n' ORDER BY o.book COLLATE "C", o.source_key) FROM reconcile.open_item o WHERE o.channel = p_channel)
+  UNION ALL
+  SELECT 'matches', (SELECT string_agg(concat_ws(',', g.business_date, g.pass, g.rule, g.differs, g.currency, m.items), E'\n'
+                                       ORDER BY g.business_date, m.items)
+                     FROM reconcile.match_group g
+                     JOIN (SELECT group_id, string_agg(book || ' ' || source_key, ',' ORDER BY book COLLATE "C", source_key) COLLATE "C" AS items
+                           FROM reconcile.match_item GROUP BY 1) m USING (group_id)
+                     WHERE g.channel = p_channel)
+$$;
+
+-- The discrepancies that stand, without what only history knows: ids, ordinals, days of opening.
+CREATE FUNCTION play.standing(p_channel text) RETURNS text LANGUAGE sql STABLE SET timezone = 'UTC'
+AS $$
+  SELECT string_agg(concat_ws(' ', d.item_key, d.entry_kind, d.kind, d.business_date, d.currency, d.difference,
+                              d.left_entry ->> 'source_key', d.right_entry ->> 'source_key'), E'\n'
+                    ORDER BY d.item_key, d.entry_kind, d.kind, d.left_entry ->> 'source_key' COLLATE "C", d.right_entry ->> 'source_key' COLLATE "C")
+  FROM reconcile.discrepancy d
+  WHERE d.channel = p_channel AND d.state NOT IN ('cleared', 'resolved', 'written_off')
+$$;
+
+CREATE FUNCTION play.blame(p_channel text, p_what text) RETURNS void LANGUAGE sql
+AS $$ INSERT INTO play.violation SELECT p_channel, (SELECT max(step) FROM play.log), p_what $$;
+
+CREATE FUNCTION play.rerun(p_channel text) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+  before text[];
+  day date;
+  state text;
+  difference record;
+BEGIN
+  SELECT d.day INTO day
+  FROM (SELECT r.business_date AS day FROM reconcile.run r JOIN reconcile.account a USING (channel, account)
+        WHERE r.channel = p_channel AND r.current AND r.business_date > coalesce(a.signed_through, '-infinity')) d
+  ORDER BY d.day
+  OFFSET play.below((SELECT greatest(count(*), 1)::integer FROM reconcile.run r JOIN reconcile.account a USING (channel, account)
+                     WHERE r.channel = p_channel AND r.current AND r.business_date > coalesce(a.signed_through, '-infinity')))
+  LIMIT 1;
+  IF day IS NULL THEN RETURN; END IF;
+  PERFORM play.note(p_channel, format('re-run %s', day));
+  before := ARRAY(SELECT coalesce(content, '') FROM play.published(p_channel) ORDER BY what);
+  -- Any plan must give the same answer.
+  PERFORM set_config('enable_hashjoin', play.one_of('on', 'off'), true), set_config('enable_mergejoin', play.one_of('on', 'off'), true),
+          set_config('max_parallel_workers_per_gather', play.one_of('0', '2'), true), set_config('parallel_setup_cost', '0', true),
+          set_config('parallel_tuple_cost', '0', true), set_config('min_parallel_table_scan_size', '0', true);
+  SELECT r.state INTO state FROM reconcile.run(p_channel, day) r;
+  PERFORM set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true);
+  IF state <> 'succeeded' THEN PERFORM play.blame(p_channel, format('the re-run of %s is %s', day, state)); END IF;
+  FOR difference IN
+    SELECT a.what, b.content AS was, a.content AS is
+    FROM (SELECT row_number() OVER (ORDER BY what) AS n, what, coalesce(content, '') AS content FROM play.published(p_channel)) a
+    JOIN unnest(before) WITH ORDINALITY AS b (content, n) USING (n)
+    WHERE a.content <> b.content
+  LOOP
+    PERFORM play.blame(p_channel, format(E're-run of %s changed %s\n--- was\n%s\n--- is\n%s', day, difference.what,
+      (SELECT string_agg(l, E'\n') FROM (SELECT unnest(string_to_array(difference.was, E'\n')) EXCEPT SELECT unnest(string_to_array(difference.is, E'\n'))) x (l)),
+      (SELECT string_agg(l, E'\n') FROM (SELECT unnest(string_to_array(difference.is, E'\n')) EXCEPT SELECT unnest(string_to_array(difference.was, E'\n'))) x (l))));
+  END LOOP;
+END
+$$;
+
+CREATE FUNCTION play.sign(p_channel text) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+  day date;
+BEGIN
+  SELECT min(r.business_date) INTO day FROM reconcile.run r JOIN reconcile.account a USING (channel, account)
+  WHERE r.channel = p_channel AND r.current AND r.business_date > coalesce(a.signed_through, '-infinity');
+  IF day IS NULL THEN RETURN; END IF;
+  PERFORM reconcile.assign(d.discrepancy_id, 'play_signer') FROM reconcile.discrepancy d
+  WHERE d.channel = p_channel AND d.owner IS NULL;
+  PERFORM play.note(p_channel, format('sign off %s', day));
+  PERFORM set_config('session_authorization', 'play_signer', false);
+  PERFORM reconcile.sign_off(p_channel, 'a', day);
+  PERFORM set_config('session_authorization', 'default', false);
+  INSERT INTO play.seal VALUES (p_channel, day, play.fingerprint(p_channel, day));
+END
+$$;
+
+CREATE FUNCTION play.reopen(p_channel text) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+  day date := (SELECT a.signed_through FROM reconcile.account a WHERE a.channel = p_channel);
+BEGIN
+  IF day IS NULL THEN RETURN; END IF;
+  PERFORM play.note(p_channel, format('reopen %s', day));
+  PERFORM reconcile.reopen_day(p_channel, 'a', day, 'something came to light');
+  DELETE FROM play.seal s WHERE s.channel = p_channel AND s.day = reopen.day;
+END
+$$;
+
+-- Forgets every result, shuffles the rows, runs all days again in order and compares; then undoes all that.
+CREATE FUNCTION play.from_scratch(p_channel text) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+  digests text[];
+  standing text;
+  fresh_digests text[];
+  fresh_standing text;
+  failure text;
+  day date;
+BEGIN
+  digests := ARRAY(SELECT r.business_date || ' ' || r.digest FROM reconcile.run r
+                   WHERE r.channel = p_channel AND r.current ORDER BY r.business_date);
+  standing := play.standing(p_channel);
+  BEGIN
+    CREATE TEMP TABLE days ON COMMIT DROP AS
+      SELECT r.business_date FROM reconcile.run r WHERE r.channel = p_channel AND r.current;
+    CREATE TEMP TABLE adjusted ON COMMIT DROP AS
+      SELECT d.item_key, d.entry_kind, d.left_entry ->> 'source_key' AS l, d.right_entry ->> 'source_key' AS r, a.amount, a.currency, a.recon_date
+      FROM reconcile.adjustment a JOIN reconcile.discrepancy d USING (discrepancy_id) WHERE d.channel = p_channel;
+    DELETE FROM reconcile.discrepancy_event e USING reconcile.discrepancy d WHERE d.discrepancy_id = e.discrepancy_id AND d.channel = p_channel;
+    DELETE FROM reconcile.adjustment a USING reconcile.discrepancy d WHERE d.discrepancy_id = a.discrepancy_id AND d.channel = p_channel;
+    DELETE FROM reconcile.discrepancy WHERE channel = p_channel;
+    DELETE FROM reconcile.open_item WHERE channel = p_channel;
+    DELETE FROM reconcile.match_group WHERE channel = p_channel;
+    DELETE FROM reconcile.run WHERE channel = p_channel;
+    UPDATE reconcile.account SET signed_through = NULL WHERE channel = p_channel;
+    CREATE TEMP TABLE shuffled ON COMMIT DROP AS SELECT * FROM reconcile.entry WHERE channel = p_channel ORDER BY random();
+    DELETE FROM reconcile.entry WHERE channel = p_channel;
+    INSERT INTO reconcile.entry SELECT * FROM shuffled;
+    FOR day IN SELECT business_date FROM days ORDER BY 1 LOOP
+      INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by, decided_by, decided_at)
+      SELECT d.discrepancy_id, a.amount, a.currency, a.recon_date, 'approved', 'test', 'play_maker', 'play_checker', now()
+      FROM adjusted a
+      CROSS JOIN LATERAL (
+        SELECT d.discrepancy_id FROM reconcile.discrepancy d
+        WHERE d.channel = p_channel AND d.item_key = a.item_key AND d.entry_kind = a.entry_kind
+          AND (d.left_entry ->> 'source_key' = a.l OR d.right_entry ->> 'source_key' = a.r)
+        ORDER BY d.left_entry ->> 'source_key' = a.l AND d.right_entry ->> 'source_key' = a.r DESC NULLS LAST, d.ordinal LIMIT 1) d
+      WHERE a.recon_date = day;
+      SELECT concat_ws(' ', r.state, r.waiting_for, r.failure) INTO failure FROM reconcile.run(p_channel, day, force => true) r;
+      EXIT WHEN failure NOT LIKE 'succeeded%';
+    END LOOP;
+    fresh_digests := ARRAY(SELECT r.business_date || ' ' || r.digest FROM reconcile.run r
+                           WHERE r.channel = p_channel AND r.current ORDER BY r.business_date);
+    fresh_standing := play.standing(p_channel);
+    RAISE EXCEPTION USING ERRCODE = 'TS001';
+  EXCEPTION WHEN SQLSTATE 'TS001' THEN
+    NULL;
+  END;
+  IF failure NOT LIKE 'succeeded%' THEN
+    PERFORM play.blame(p_channel, 'from scratch: ' || failure);
+  END IF;
+  IF fresh_standing IS DISTINCT FROM standing THEN
+    PERFORM play.blame(p_channel, format(E'from scratch, other discrepancies stand:\n--- were\n%s\n--- are\n%s',
+      (SELECT string_agg(l, E'\n') FROM (SELECT unnest(string_to_array(standing, E'\n')) EXCEPT SELECT unnest(string_to_array(fresh_standing, E'\n'))) x (l)),
+      (SELECT string_agg(l, E'\n') FROM (SELECT unnest(string_to_array(fresh_standing, E'\n')) EXCEPT SELECT unnest(string_to_array(standing, E'\n'))) x (l))));
+  END IF;
+  IF fresh_digests <> digests THEN
+    PERFORM play.blame(p_channel, format('from scratch, digests are %s and were %s', fresh_digests, digests));
+  END IF;
+END
+$$;
+
+-- One history. Stops at the first violation: what comes after it means little.
+CREATE PROCEDURE play.play(p_seed integer, p_days integer) LANGUAGE plpgsql
+AS $$
+DECLARE
+  name text := 'history ' || p_seed;
+  zone text;
+  first_day date := current_date - 20;
+  next_morning timestamptz;
+  failure text;
+BEGIN
+  PERFORM setseed((p_seed % 100003) / 100003.0);
+  zone := play.one_of('Asia/Shanghai', 'UTC', 'America/New_York');
+  PERFORM reconcile.create_channel(name, zone, 'CNY', day_start => play.one_of('0', '-01:00', '04:00')::interval, account => 'a');
+  INSERT INTO play.history (channel, seed, left_source, right_source, time_zone, day_start, today)
+  SELECT name, p_seed, 100000 + 2 * p_seed, 100001 + 2 * p_seed, zone, c.day_start, first_day
+  FROM reconcile.channel c WHERE c.channel = name;
+  COMMIT;
+  FOR day IN 0 .. p_days - 1 LOOP
+    UPDATE play.history SET today = first_day + day WHERE channel = name;
+    FOR part IN 1 .. 2 LOOP
+      FOR n IN 0 .. 2 + play.below(7) LOOP
+        PERFORM play.move(name);
+      END LOOP;
+      IF play.chance(40) THEN PERFORM play.adjust(name); END IF;
+      PERFORM play.note(name, format('run_due after %s', first_day + day));
+      COMMIT;
+      SELECT (h.today + 1 + h.day_start + interval '1 hour') AT TIME ZONE h.time_zone INTO next_morning
+      FROM play.history h WHERE h.channel = name;
+      CALL reconcile.run_due(next_morning);
+      SELECT concat_ws(' ', r.business_date, r.state, r.waiting_for, r.failure) INTO failure
+      FROM reconcile.run r WHERE r.channel = name AND r.state <> 'succeeded' ORDER BY r.run_id DESC LIMIT 1;
+      IF FOUND THEN PERFORM play.blame(name, failure); END IF;
+      INSERT INTO play.violation SELECT name, (SELECT max(step) FROM play.log), c FROM play.check(name) c;
+      IF play.chance(50) AND NOT EXISTS (SELECT FROM play.violation) THEN
+        PERFORM play.rerun(name);
+        INSERT INTO play.violation SELECT name, (SELECT max(step) FROM play.log), 'after a re-run: ' || c FROM play.check(name) c;
+      END IF;
+      COMMIT;
+      EXIT WHEN EXISTS (SELECT FROM play.violation);
+      IF play.chance(25) THEN PERFORM play.sign(name); END IF;
+      IF play.chance(10) THEN PERFORM play.reopen(name); END IF;
+      COMMIT;
+    END LOOP;
+    EXIT WHEN EXISTS (SELECT FROM play.violation);
+  END LOOP;
+  IF NOT EXISTS (SELECT FROM play.violation) THEN
+    PERFORM play.note(name, 'from scratch');
+    PERFORM play.from_scratch(name);
+  END IF;
+  UPDATE play.history SET finished = true WHERE channel = name;
+  COMMIT;
+END
+$$;
+
+-- Whatever an earlier history left behind is gone; what it did wrong is remembered.
+CREATE FUNCTION play.forget() RETURNS void LANGUAGE sql
+AS $$
+  TRUNCATE reconcile.run, reconcile.run_total, reconcile.discrepancy, reconcile.discrepancy_event, reconcile.open_item,
+    reconcile.match_group, reconcile.match_item, reconcile.adjustment, reconcile.day_close, reconcile.entry,
+    reconcile.entry_change, reconcile.entry_total, reconcile.entry_history, reconcile.account, reconcile.leg, reconcile.match_rule,
+    reconcile.channel, play.history, play.source_row, play.log, play.seal, play.violation CASCADE;
+$$;
+
+-- What happened, for the reader of a failed test.
+CREATE FUNCTION play.report(p_seed integer) RETURNS text LANGUAGE sql STABLE
+AS $$
+  SELECT concat_ws(E'\n', format('history %s (again: PG_RECONCILE_SEED=%s PG_RECONCILE_HISTORIES=1)', p_seed, p_seed),
+    (SELECT string_agg('violation: ' || v.what, E'\n') FROM play.violation v),
+    (SELECT string_agg(l.step || ' ' || l.what, E'\n' ORDER BY l.step) FROM play.log l))
+$$;

@@ -219,6 +219,16 @@ BEGIN
   IF new_version IS NOT NULL THEN
     fresh := jsonb_populate_record(NULL::reconcile.entry, new_version);
   END IF;
+  -- Whether a version is signed off is asked under the lock: a sign-off may be at work until then.
+  FOR stored IN
+    SELECT DISTINCT e.channel, e.account FROM reconcile.entry e
+    WHERE e.source_id = p_source_id
+      AND (e.source_key = p_source_key
+           OR (e.source_key >= p_source_key || '#' AND e.source_key < p_source_key || '$'))
+    ORDER BY 1, 2
+  LOOP
+    PERFORM reconcile.lock_account(stored.channel, stored.account, false);
+  END LOOP;
   FOR stored IN
     SELECT to_jsonb(e) AS version, e.channel, e.account, e.book, e.order_key, e.business_date,
            coalesce(e.recon_date <= a.signed_through, false) AS signed
@@ -229,7 +239,6 @@ BEGIN
       AND (e.source_key = p_source_key OR e.source_key >= p_source_key || '#')
   LOOP
     found_versions := found_versions + 1;
-    PERFORM reconcile.lock_account(stored.channel, stored.account, false);
     IF stored.signed THEN
       signed_versions := signed_versions + 1;
     END IF;

@@ -83,48 +83,64 @@ $$;
 COMMENT ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean)
 IS 'Reconciles a business day of a channel: every leg of every account, or those named. Returns the runs: waiting (for what), succeeded or failed (why). dry_run writes nothing; force runs an incomplete day';
 
--- The day that a leg should run next, NULL when nothing is to be done: the first run day whose data changed since, or
--- the day after the last one.
-CREATE FUNCTION reconcile.next_run_day(p_channel text, p_account text, p_leg text, p_as_of timestamptz,
-                                       p_after date DEFAULT '-infinity') RETURNS date
+-- The day that a leg's runs start with.
+CREATE FUNCTION reconcile.first_due_day(p_channel text, p_account text, p_leg text) RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH setting AS (
-    SELECT c.first_date, a.signed_through,
-           ((p_as_of AT TIME ZONE c.time_zone) - c.day_start)::date - 1 AS last_whole_day
-    FROM reconcile.channel c JOIN reconcile.account a ON a.channel = c.channel AND a.account = p_account
-    WHERE c.channel = p_channel
-  ), done AS (
-    SELECT max(r.business_date) AS day FROM reconcile.run r
-    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
-  ), changed AS (
-    SELECT min(g.recon_date) AS day
-    FROM reconcile.entry_change g JOIN reconcile.run r
-      ON r.channel = g.channel AND r.account = g.account AND r.business_date = g.recon_date
-    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
-      AND NOT pg_visible_in_snapshot(g.xid, r.snapshot)
-      AND r.business_date > coalesce((SELECT s.signed_through FROM setting s), '-infinity')
-      AND r.business_date > p_after
-  ), first_statement AS (
+  WITH first_statement AS (
     SELECT min(s.business_date) AS day FROM reconcile.statement s
     WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.state IN ('accepted', 'waived')
   ), first_entry AS (
     SELECT min(g.recon_date) AS day FROM reconcile.entry_change g
     WHERE g.channel = p_channel AND g.account = p_account
-  ), first_data AS (
-    -- A channel that sends statements starts with the first of them: what we recorded before has no counterpart.
-    SELECT CASE WHEN EXISTS (SELECT FROM reconcile.expected_statement x
-                             WHERE x.channel = p_channel AND (x.account IS NULL OR x.account = p_account))
-                THEN (SELECT day FROM first_statement)
-                ELSE (SELECT least(s.day, e.day) FROM first_statement s, first_entry e) END AS day
+  ), first_run AS (
+    SELECT min(r.business_date) AS day FROM reconcile.run r
+    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
+  )
+  SELECT least(r.day,
+               -- A channel that sends statements starts with the first of them: what we recorded before has no
+               -- counterpart.
+               CASE WHEN EXISTS (SELECT FROM reconcile.expected_statement x
+                                 WHERE x.channel = p_channel AND (x.account IS NULL OR x.account = p_account))
+                    THEN s.day ELSE least(s.day, e.day) END)
+  FROM first_statement s, first_entry e, first_run r
+$$;
+COMMENT ON FUNCTION reconcile.first_due_day(text, text, text) IS 'The day that a leg''s runs start with; NULL before any data';
+
+-- The day that a leg should run next, NULL when nothing is to be done: the first day that has data or lies before a
+-- run day and has not been run, or the first run day whose data changed since.
+CREATE FUNCTION reconcile.next_run_day(p_channel text, p_account text, p_leg text, p_as_of timestamptz,
+                                       p_after date DEFAULT '-infinity') RETURNS date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH setting AS (
+    SELECT a.signed_through, ((p_as_of AT TIME ZONE c.time_zone) - c.day_start)::date - 1 AS last_whole_day
+    FROM reconcile.channel c JOIN reconcile.account a ON a.channel = c.channel AND a.account = p_account
+    WHERE c.channel = p_channel
+  ), done AS (
+    SELECT r.business_date AS day, r.snapshot
+    FROM reconcile.run r, setting s
+    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
+      AND r.business_date > coalesce(s.signed_through, '-infinity')
+  ), changed AS (
+    SELECT min(g.recon_date) AS day
+    FROM reconcile.entry_change g JOIN done r ON r.day = g.recon_date
+    WHERE g.channel = p_channel AND g.account = p_account AND NOT pg_visible_in_snapshot(g.xid, r.snapshot)
+      AND g.recon_date > p_after
+  ), first_open AS (
+    SELECT greatest(reconcile.first_due_day(p_channel, p_account, p_leg), s.signed_through + 1) AS day FROM setting s
+  ), not_run AS (
+    SELECT CASE WHEN EXISTS (SELECT FROM done r WHERE r.day = f.day)
+                THEN (SELECT min(r.day) + 1 FROM done r
+                      WHERE r.day >= f.day AND NOT EXISTS (SELECT FROM done n WHERE n.day = r.day + 1))
+                ELSE f.day END AS day
+    FROM first_open f
   )
   SELECT n.day
   FROM setting s
-  CROSS JOIN LATERAL (SELECT greatest(coalesce((SELECT day + 1 FROM done), (SELECT day FROM first_data)),
-                                      s.signed_through + 1) AS next_day) d
-  CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT day FROM changed) IS NOT NULL THEN (SELECT day FROM changed)
-                                  WHEN d.next_day <= s.last_whole_day AND d.next_day > p_after THEN d.next_day
-                             END AS day) n
+  CROSS JOIN LATERAL (SELECT least((SELECT c.day FROM changed c),
+                                   (SELECT r.day FROM not_run r
+                                    WHERE r.day <= s.last_whole_day AND r.day > p_after)) AS day) n
   -- A day whose proof failed is tried again when its data has changed, and once an hour.
   WHERE NOT EXISTS (
     SELECT FROM reconcile.run f
@@ -204,6 +220,11 @@ RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 AS $$
 BEGIN
+  -- Entries come as texts: no JSON library has touched their numbers.
+  SELECT jsonb_agg(c.value || jsonb_build_object('left_entry', (c.value ->> 'left_entry')::jsonb,
+                                                 'right_entry', (c.value ->> 'right_entry')::jsonb) ORDER BY c.ordinality)
+  INTO p_changes FROM jsonb_array_elements(p_changes) WITH ORDINALITY c;
+
   INSERT INTO reconcile.discrepancy (channel, account, leg, item_key, entry_kind, ordinal, kind, business_date,
     opened_on, currency, difference, left_amount, left_currency, right_amount, right_currency, left_entry, right_entry,
     first_run_id, last_run_id)

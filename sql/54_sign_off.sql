@@ -49,6 +49,18 @@ AS $$
     SELECT 2, format('leg %s has not been run', l.leg) FROM leg l
     WHERE NOT EXISTS (SELECT FROM day_run r WHERE r.leg = l.leg)
     UNION ALL
+    SELECT 2, format('leg %s has not been run for %s', l.leg, g.day)
+    FROM leg l, LATERAL (
+      SELECT min(d)::date AS day
+      FROM generate_series(greatest(reconcile.first_due_day(p_channel, p_account, l.leg),
+                                    (SELECT a.signed_through + 1 FROM reconcile.account a
+                                     WHERE a.channel = p_channel AND a.account = p_account))::timestamp,
+                           p_day - 1, interval '1 day') d
+      WHERE NOT EXISTS (SELECT FROM reconcile.run r
+                        WHERE r.channel = p_channel AND r.account = p_account AND r.leg = l.leg
+                          AND r.business_date = d AND r.current)) g
+    WHERE g.day IS NOT NULL
+    UNION ALL
     SELECT 3, format('the proof of leg %s is off by %s', r.leg, r.proof_difference) FROM day_run r
     WHERE r.proof_difference <> 0
     UNION ALL

@@ -17,13 +17,14 @@ constexpr auto powers_of_ten = [] {
 
 constexpr int128 units_limit = powers_of_ten[Decimal::scale_digits + Decimal::integer_digits_max];
 
+// 10^26 integer units and 12 fraction digits fit in 128 bits.
+constexpr std::size_t sum_digits_max = 26;
+
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-}  // namespace
-
-std::optional<Decimal> Decimal::parse(std::string_view text, char point) {
+std::optional<Decimal> parsed(std::string_view text, char point, std::size_t integer_digits_max) {
   bool negative = false;
   if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
     negative = text.front() == '-';
@@ -35,7 +36,7 @@ std::optional<Decimal> Decimal::parse(std::string_view text, char point) {
   if (integer.empty() && fraction.empty()) return std::nullopt;
   while (!fraction.empty() && fraction.back() == '0') fraction.remove_suffix(1);
   while (!integer.empty() && integer.front() == '0') integer.remove_prefix(1);
-  if (fraction.size() > scale_digits || integer.size() > integer_digits_max) return std::nullopt;
+  if (fraction.size() > Decimal::scale_digits || integer.size() > integer_digits_max) return std::nullopt;
 
   int128 units = 0;
   for (char c : integer) {
@@ -46,8 +47,18 @@ std::optional<Decimal> Decimal::parse(std::string_view text, char point) {
     if (!is_digit(c)) return std::nullopt;
     units = units * 10 + (c - '0');
   }
-  units *= powers_of_ten[static_cast<std::size_t>(scale_digits) - fraction.size()];
-  return from_units(negative ? -units : units);
+  units *= powers_of_ten[static_cast<std::size_t>(Decimal::scale_digits) - fraction.size()];
+  return Decimal::from_units(negative ? -units : units);
+}
+
+}  // namespace
+
+std::optional<Decimal> Decimal::parse(std::string_view text, char point) {
+  return parsed(text, point, integer_digits_max);
+}
+
+std::optional<Decimal> Decimal::parse_sum(std::string_view text) {
+  return parsed(text, '.', sum_digits_max);
 }
 
 std::optional<Decimal> Decimal::shifted_right(int digits) const {

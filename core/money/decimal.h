@@ -32,6 +32,9 @@ class Decimal {
   // 12 significant fraction digits, or is out of range.
   static std::optional<Decimal> parse(std::string_view text, char point = '.');
 
+  // The same for a sum of such amounts: as long as it fits.
+  static std::optional<Decimal> parse_sum(std::string_view text);
+
   // value / 10^digits, for minor units. nullopt when digits > 12 or out of range.
   [[nodiscard]] std::optional<Decimal> shifted_right(int digits) const;
 

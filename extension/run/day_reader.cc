@@ -128,11 +128,12 @@ std::uint16_t Dictionary::code(std::string_view text) {
 }
 
 core::Decimal exact_decimal(std::string_view text) {
-  const std::optional<core::Decimal> value = core::Decimal::parse(text);
+  const std::optional<core::Decimal> value = core::Decimal::parse_sum(text);
   if (!value) {
     throw core::Error(core::sqlstate::numeric_value_out_of_range,
                       "amount " + std::string(text) + " is out of range",
-                      "Amounts have at most 18 integer and 12 fraction digits.");
+                      "Sums of amounts have at most 26 integer and 12 fraction digits.",
+                      "Look for amounts that cannot be, and correct them at their source.");
   }
   return *value;
 }

@@ -49,7 +49,7 @@ struct BookDay {
 BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, const std::string& book,
                       core::Date day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies);
 
-// Throws 22003 when the text is out of Decimal's range.
+// An amount or a sum of amounts. Throws 22003 when the text is out of Decimal's range.
 core::Decimal exact_decimal(std::string_view text);
 
 }  // namespace pg_reconcile

@@ -390,8 +390,8 @@ class LegRun {
       put("left_currency", change.facts.left_currency);
       put("right_amount", change.facts.right_amount);
       put("right_currency", change.facts.right_currency);
-      if (change.facts.left_entry) item["left_entry"] = json::parse(*change.facts.left_entry);
-      if (change.facts.right_entry) item["right_entry"] = json::parse(*change.facts.right_entry);
+      put("left_entry", change.facts.left_entry);
+      put("right_entry", change.facts.right_entry);
       list.push_back(std::move(item));
     }
     std::vector<Argument> arguments = key_arguments();

@@ -1,8 +1,16 @@
 #include "core/matching/discrepancy_ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pg_reconcile::core {
+namespace {
+
+bool same(const std::optional<std::string>& a, const std::optional<std::string>& b) {
+  return a && b && *a == *b;
+}
+
+}  // namespace
 
 DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day)
     : stored_(std::move(stored)) {
@@ -14,15 +22,98 @@ DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrep
   }
 }
 
+std::vector<DiscrepancyIdentity> DiscrepancyLedger::identify(
+    const std::vector<FoundItems>& found, const std::set<DiscrepancyIdentity>& taken) const {
+  std::vector<DiscrepancyIdentity> identities(found.size());
+  std::set<DiscrepancyIdentity> assigned = taken;
+  const auto assign = [&](const auto& fits) {
+    for (std::size_t i = 0; i < found.size(); i++) {
+      if (identities[i].ordinal != 0) continue;
+      for_each_known(found[i].item_key, found[i].entry_kind, [&](const DiscrepancyIdentity& identity) {
+        if (identities[i].ordinal != 0 || assigned.contains(identity) || !fits(identity, found[i])) return;
+        identities[i] = identity;
+        assigned.insert(identity);
+      });
+    }
+  };
+  for (DiscrepancyIdentity& identity : identities) identity.ordinal = 0;
+  assign([this](const DiscrepancyIdentity& identity, const FoundItems& items) {
+    const DiscrepancyFacts& facts = known_facts(identity);
+    return facts.left_id == items.left_id && facts.right_id == items.right_id;
+  });
+  assign([this](const DiscrepancyIdentity& identity, const FoundItems& items) {
+    const DiscrepancyFacts& facts = known_facts(identity);
+    return same(facts.left_id, items.left_id) || same(facts.right_id, items.right_id);
+  });
+  assign([this](const DiscrepancyIdentity& identity, const FoundItems&) {
+    const auto stored = stored_.find(identity);
+    const auto standing = standing_.find(identity);
+    return stored != stored_.end() && stored->second.gone &&
+           (standing == standing_.end() || !standing->second.cleared_on);
+  });
+  for (std::size_t i = 0; i < found.size(); i++) {
+    if (identities[i].ordinal != 0) continue;
+    std::int32_t last = 0;
+    const auto count = [&last](const DiscrepancyIdentity& identity) {
+      last = std::max(last, identity.ordinal);
+    };
+    for_each_known(found[i].item_key, found[i].entry_kind, count);
+    for (const DiscrepancyIdentity& identity : assigned) {
+      if (identity.item_key == found[i].item_key && identity.entry_kind == found[i].entry_kind)
+        count(identity);
+    }
+    identities[i] = {found[i].item_key, found[i].entry_kind, last + 1};
+    assigned.insert(identities[i]);
+  }
+  return identities;
+}
+
+// What the chain found last, else what is stored.
+const DiscrepancyFacts& DiscrepancyLedger::known_facts(const DiscrepancyIdentity& identity) const {
+  const auto standing = standing_.find(identity);
+  return standing != standing_.end() ? standing->second.facts : stored_.at(identity).facts;
+}
+
+template <class Use>
+void DiscrepancyLedger::for_each_known(const std::string& item_key, const std::string& entry_kind,
+                                       const Use& use) const {
+  const DiscrepancyIdentity first{item_key, entry_kind, 0};
+  auto stored = stored_.lower_bound(first);
+  auto standing = standing_.lower_bound(first);
+  const auto of_key = [&](const auto& at, const auto& map) {
+    return at != map.end() && at->first.item_key == item_key && at->first.entry_kind == entry_kind;
+  };
+  while (of_key(stored, stored_) || of_key(standing, standing_)) {
+    const bool take_stored =
+        !of_key(standing, standing_) || (of_key(stored, stored_) && stored->first <= standing->first);
+    const DiscrepancyIdentity& identity = take_stored ? stored->first : standing->first;
+    const bool both = take_stored && of_key(standing, standing_) && standing->first == identity;
+    use(identity);
+    if (take_stored) stored++;
+    if (!take_stored || both) standing++;
+  }
+}
+
 DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
                                     std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
-                                    const std::set<DiscrepancyIdentity>& adjusted) {
+                                    std::map<DiscrepancyIdentity, DiscrepancyFacts> adjusted) {
   DayFindings counts;
   counts.open = static_cast<std::int64_t>(findings.size());
+  for (auto& [identity, facts] : adjusted) {
+    const auto [at, fresh] =
+        standing_.try_emplace(identity, Standing{facts, day, std::nullopt, false, run_id, run_id});
+    Standing& item = at->second;
+    // Found and settled on one day; a match whose difference was settled is found again every day.
+    if (!fresh && item.cleared_on) continue;
+    if (fresh) counts.opened++;
+    item.cleared_on = day;
+    item.adjusted = true;
+    item.last_run_id = run_id;
+    counts.cleared++;
+  }
   for (auto& [identity, item] : standing_) {
     if (item.cleared_on || findings.contains(identity)) continue;
     item.cleared_on = day;
-    item.adjusted = adjusted.contains(identity);
     item.last_run_id = run_id;
     counts.cleared++;
   }
@@ -63,7 +154,7 @@ std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
     change.discrepancy_id = before.discrepancy_id;
     change.first_run_id = before.first_run_id;
     if (change.last_run_id == 0) change.last_run_id = last_run_id_;
-    if (item.cleared_on.has_value() != before.cleared_on.has_value()) {
+    if (item.cleared_on.has_value() != before.cleared_on.has_value() || item.adjusted != before.adjusted) {
       change.event = !item.cleared_on ? DiscrepancyEvent::reopened
                      : item.adjusted  ? DiscrepancyEvent::resolved
                                       : DiscrepancyEvent::cleared;

@@ -3,6 +3,9 @@
 // A re-run of day d runs every later day again. The ledger starts from what stood at the end of day d-1,
 // takes the findings of each day in order, and at the end says what must be written: a discrepancy that
 // stands as before is left alone, so that re-runs are idempotent and its history has no noise.
+//
+// Of several discrepancies of one key and kind, which is which is told by their entries: ordinals only name
+// them, so that the second does not become the first when the first is settled.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +27,13 @@ struct DiscrepancyIdentity {
   friend auto operator<=>(const DiscrepancyIdentity&, const DiscrepancyIdentity&) = default;
 };
 
+// What a finding is about, before it is known which discrepancy it is.
+struct FoundItems {
+  std::string item_key;
+  std::string entry_kind;
+  std::optional<std::string> left_id, right_id;  // of its entries: source and source key
+};
+
 // What a run says of a discrepancy. Amounts are texts, as PostgreSQL prints them: the ledger only compares
 // them.
 struct DiscrepancyFacts {
@@ -33,6 +43,7 @@ struct DiscrepancyFacts {
   std::optional<std::string> difference;
   std::optional<std::string> left_amount, left_currency, right_amount, right_currency;
   std::optional<std::string> left_entry, right_entry;  // JSON
+  std::optional<std::string> left_id, right_id;        // source and source key of these
   friend bool operator==(const DiscrepancyFacts&, const DiscrepancyFacts&) = default;
 };
 
@@ -42,6 +53,7 @@ struct StoredDiscrepancy {
   Date opened_on = 0;
   std::optional<Date> cleared_on;
   bool adjusted = false;  // resolved by adjustment
+  bool gone = false;      // none of its entries is stored any more
   std::int64_t first_run_id = 0;
 };
 
@@ -69,10 +81,15 @@ class DiscrepancyLedger {
   // `stored` is everything that the tables hold for the leg; the chain begins with `first_day`.
   DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day);
 
-  // The discrepancies that stand at the end of `day`; those of `adjusted` left because adjustments settled
-  // them.
+  // Which discrepancies the findings of the next day are: those that are about the same entries; else those
+  // whose entries are gone, replaced by these; else new ones. None is one of `taken`. The order of `found`
+  // decides where entries don't.
+  [[nodiscard]] std::vector<DiscrepancyIdentity> identify(const std::vector<FoundItems>& found,
+                                                          const std::set<DiscrepancyIdentity>& taken) const;
+
+  // The discrepancies that stand at the end of `day`, and those that adjustments settled.
   DayFindings take(Date day, std::int64_t run_id, std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
-                   const std::set<DiscrepancyIdentity>& adjusted);
+                   std::map<DiscrepancyIdentity, DiscrepancyFacts> adjusted);
 
   // What differs from `stored`, in the order of identities.
   [[nodiscard]] std::vector<DiscrepancyChange> changes() const;
@@ -86,6 +103,11 @@ class DiscrepancyLedger {
     std::int64_t first_run_id;
     std::int64_t last_run_id;
   };
+  [[nodiscard]] const DiscrepancyFacts& known_facts(const DiscrepancyIdentity& identity) const;
+  // In the order of ordinals.
+  template <class Use>
+  void for_each_known(const std::string& item_key, const std::string& entry_kind, const Use& use) const;
+
   std::map<DiscrepancyIdentity, StoredDiscrepancy> stored_;
   std::map<DiscrepancyIdentity, Standing> standing_;
   std::int64_t last_run_id_ = 0;

@@ -72,7 +72,6 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   write_matches(match);
   write_open_items(Side::left, match.left_open);
   write_open_items(Side::right, match.right_open);
-  apply_adjustments();
   classify(ledger);
   result_.write_s = watch.lap();
 
@@ -268,68 +267,8 @@ void DayRun::write_open_items(Side side, const std::vector<std::uint32_t>& open)
   });
 }
 
-// Approved adjustments close the items of a discrepancy on the day that brings their sum to its difference.
-void DayRun::apply_adjustments() {
-  std::vector<Argument> arguments = leg_arguments();
-  arguments.push_back(Argument::text(leg_.left_book));
-  spi_.run(
-      "WITH adjusted AS ("
-      "  SELECT d.discrepancy_id, d.item_key, d.entry_kind, d.ordinal, d.kind, d.currency, d.difference, "
-      "d.left_entry, "
-      "         d.right_entry, sum(a.amount) AS amount, max(a.recon_date) AS day"
-      "  FROM reconcile.discrepancy d JOIN reconcile.adjustment a ON a.discrepancy_id = d.discrepancy_id"
-      "  WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3 AND a.state = 'approved' AND a.recon_date <= "
-      "$4"
-      "    AND a.currency = d.currency"
-      "  GROUP BY d.discrepancy_id HAVING sum(a.amount) = d.difference"
-      "), items AS ("
-      "  SELECT a.discrepancy_id, o.book, o.source_id, o.source_key, o.amount, o.currency"
-      "  FROM adjusted a JOIN reconcile.open_item o ON o.channel = $1 AND o.account = $2 AND o.leg = $3"
-      "    AND o.closed_on IS NULL AND a.day = $4 AND a.kind NOT IN ('fee_mismatch', 'reference_mismatch')"
-      "    AND ((o.source_id = (a.left_entry ->> 'source_id')::integer AND o.source_key = a.left_entry ->> "
-      "'source_key')"
-      "      OR (o.source_id = (a.right_entry ->> 'source_id')::integer AND o.source_key = a.right_entry ->> "
-      "'source_key'))"
-      "), applied AS ("
-      "  SELECT a.discrepancy_id, a.amount, a.currency FROM adjusted a JOIN items i ON i.discrepancy_id = "
-      "a.discrepancy_id"
-      "  GROUP BY a.discrepancy_id, a.amount, a.currency"
-      "  HAVING sum(CASE WHEN i.book = $5 THEN -i.amount ELSE i.amount END) = a.amount"
-      "), closed AS ("
-      "  UPDATE reconcile.open_item o SET closed_on = $4, closed_by = 'adjustment'"
-      "  FROM items i JOIN applied p ON p.discrepancy_id = i.discrepancy_id"
-      "  WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 AND o.book = i.book AND o.source_id = "
-      "i.source_id"
-      "    AND o.source_key = i.source_key"
-      "  RETURNING o.book, o.currency, o.amount"
-      ") "
-      "SELECT 'closed', c.book, c.currency, count(*), sum(c.amount)::text, NULL::text, NULL::text, "
-      "NULL::integer "
-      "FROM closed c GROUP BY c.book, c.currency "
-      "UNION ALL SELECT 'applied', NULL, p.currency, count(*), sum(p.amount)::text, NULL, NULL, NULL "
-      "FROM applied p GROUP BY p.currency "
-      "UNION ALL SELECT 'settled', NULL, NULL, NULL, NULL, a.item_key, a.entry_kind, a.ordinal FROM adjusted "
-      "a "
-      "WHERE a.kind IN ('fee_mismatch', 'reference_mismatch') "
-      "  OR EXISTS (SELECT FROM applied p WHERE p.discrepancy_id = a.discrepancy_id)",
-      arguments);
-  for (std::uint64_t i = 0; i < spi_.rows(); i++) {
-    const std::string what = spi_.text(i, 0);
-    if (what == "settled") {
-      adjusted_.insert({spi_.text(i, 5), spi_.text(i, 6), static_cast<std::int32_t>(spi_.int8(i, 7))});
-      continue;
-    }
-    core::CurrencyFigures& f = figures(spi_.text(i, 2));
-    if (what == "applied") {
-      f.adjustments += decimal_at(spi_, i, 4);
-    } else {
-      (spi_.text(i, 1) == leg_.left_book ? f.left : f.right)
-          .adjusted.add(decimal_at(spi_, i, 4), spi_.int8(i, 3));
-    }
-  }
-}
-
-void DayRun::classify(core::DiscrepancyLedger& ledger) {
+// What stands unmatched at the end of the day, and which stored matches differ, in a fixed order.
+std::vector<DayRun::Finding> DayRun::read_findings() {
   enum {
     key,
     kind,
@@ -346,68 +285,159 @@ void DayRun::classify(core::DiscrepancyLedger& ledger) {
     r_currency,
     l_entry,
     r_entry,
+    l_entry_id,
+    r_entry_id,
     group_day
   };
   spi_.run(
       "SELECT item_key, entry_kind, ordinal, discrepancy_kind, business_date, left_source_id, "
-      "left_source_key, "
-      "trim_scale(left_amount), left_currency, right_source_id, right_source_key, trim_scale(right_amount), "
-      "right_currency, left_entry::text, right_entry::text, group_day "
-      "FROM reconcile.classify_items($1, $2, $3, $4, $5, $6)",
+      "left_source_key, trim_scale(left_amount), left_currency, right_source_id, right_source_key, "
+      "trim_scale(right_amount), right_currency, left_entry::text, right_entry::text, "
+      "(left_entry ->> 'source_id') || '/' || (left_entry ->> 'source_key'), "
+      "(right_entry ->> 'source_id') || '/' || (right_entry ->> 'source_key'), group_day "
+      "FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) ORDER BY item_key, entry_kind COLLATE \"C\", "
+      "ordinal",
       {Argument::text(leg_.channel), Argument::text(leg_.account), Argument::text(leg_.leg),
        Argument::text(leg_.left_book), Argument::text(leg_.right_book), Argument::date(day_)});
-  std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> findings;
-  core::RowHasher hasher;
+  std::vector<Finding> findings;
   for (std::uint64_t i = 0; i < spi_.rows(); i++) {
-    const std::optional<std::string> name = spi_.text_or_null(i, verdict);
-    const std::optional<std::string> left = spi_.text_or_null(i, l_amount);
-    const std::optional<std::string> right = spi_.text_or_null(i, r_amount);
-    const bool of_match = !spi_.is_null(i, group_day);
-    core::Decimal difference;  // right - left; of fees left - right
-    if (left) difference -= exact_decimal(*left);
-    if (right) difference += exact_decimal(*right);
-
-    if (!of_match) {
-      // Unmatched items: their amounts are what the proof calls T and X.
-      const auto count = [&](const std::optional<std::string>& amount, int currency, bool on_left) {
-        if (!amount) return;
-        const core::Decimal value = exact_decimal(*amount);
-        core::CurrencyFigures& f = figures(spi_.text(i, currency));
-        (name ? f.discrepancy : f.in_transit).add(on_left ? value.negated() : value);
-        if (!name) result_.in_transit++;
-      };
-      count(left, l_currency, true);
-      count(right, r_currency, false);
-    } else if (*name == "fee_mismatch") {
-      difference = difference.negated();
-      if (spi_.int8(i, group_day) == day_) figures(spi_.text(i, l_currency)).fee_discrepancy += difference;
-    }
-    if (!name) continue;
-
-    const core::DiscrepancyIdentity identity{spi_.text(i, key), spi_.text(i, kind),
-                                             static_cast<std::int32_t>(spi_.int8(i, ordinal))};
-    if (of_match && adjusted_.contains(identity)) continue;
-    core::DiscrepancyFacts facts;
-    facts.kind = *name;
+    Finding finding;
+    finding.items = {spi_.text(i, key), spi_.text(i, kind), spi_.text_or_null(i, l_entry_id),
+                     spi_.text_or_null(i, r_entry_id)};
+    finding.in_transit = spi_.is_null(i, verdict);
+    if (!spi_.is_null(i, group_day)) finding.match_day = static_cast<core::Date>(spi_.int8(i, group_day));
+    if (!spi_.is_null(i, l_id))
+      finding.left = {static_cast<std::int32_t>(spi_.int8(i, l_id)), spi_.text(i, l_key)};
+    if (!spi_.is_null(i, r_id))
+      finding.right = {static_cast<std::int32_t>(spi_.int8(i, r_id)), spi_.text(i, r_key)};
+    core::DiscrepancyFacts& facts = finding.facts;
+    facts.kind = spi_.text(i, verdict);
     facts.business_date = static_cast<core::Date>(spi_.int8(i, date));
-    facts.left_amount = left;
-    facts.right_amount = right;
+    facts.left_amount = spi_.text_or_null(i, l_amount);
+    facts.right_amount = spi_.text_or_null(i, r_amount);
     facts.left_currency = spi_.text_or_null(i, l_currency);
     facts.right_currency = spi_.text_or_null(i, r_currency);
     facts.currency = facts.right_currency ? *facts.right_currency : *facts.left_currency;
-    const bool one_currency =
-        !facts.left_currency || !facts.right_currency || *facts.left_currency == *facts.right_currency;
-    if (one_currency) facts.difference = difference.to_string();
     facts.left_entry = spi_.text_or_null(i, l_entry);
     facts.right_entry = spi_.text_or_null(i, r_entry);
-    for (const auto& field : {std::optional(identity.item_key), std::optional(identity.entry_kind), name,
-                              facts.difference, std::optional(facts.currency)}) {
+    facts.left_id = finding.items.left_id;
+    facts.right_id = finding.items.right_id;
+    // Right minus left; of fees left minus right.
+    if (facts.left_amount) finding.difference -= exact_decimal(*facts.left_amount);
+    if (facts.right_amount) finding.difference += exact_decimal(*facts.right_amount);
+    if (facts.kind == "fee_mismatch") finding.difference = finding.difference.negated();
+    finding.one_currency =
+        !facts.left_currency || !facts.right_currency || *facts.left_currency == *facts.right_currency;
+    if (finding.one_currency) facts.difference = finding.difference.to_string();
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+void DayRun::identify(std::vector<Finding>& findings, const core::DiscrepancyLedger& ledger) const {
+  std::vector<core::FoundItems> found;
+  for (const Finding& finding : findings) {
+    if (!finding.in_transit) found.push_back(finding.items);
+  }
+  std::set<core::DiscrepancyIdentity> taken;
+  for (const auto& [identity, facts] : adjusted_) taken.insert(identity);
+  std::vector<core::DiscrepancyIdentity> identities = ledger.identify(found, taken);
+  std::size_t next = 0;
+  for (Finding& finding : findings) {
+    if (!finding.in_transit) finding.identity = std::move(identities[next++]);
+  }
+}
+
+// Approved adjustments close a discrepancy, items and all, on the day that brings their sum to its
+// difference. What it is about is what the day's data says, not what was stored of it: a re-run comes to the
+// same.
+bool DayRun::apply_adjustments(const std::vector<Finding>& findings) {
+  spi_.run(
+      "SELECT d.item_key, d.entry_kind, d.ordinal, a.currency, sum(a.amount)::text "
+      "FROM reconcile.adjustment a JOIN reconcile.discrepancy d USING (discrepancy_id) "
+      "WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3 AND a.state = 'approved' AND a.recon_date <= "
+      "$4 "
+      "GROUP BY d.item_key, d.entry_kind, d.ordinal, a.currency",
+      leg_arguments());
+  std::map<std::pair<core::DiscrepancyIdentity, std::string>, core::Decimal> sums;
+  for (std::uint64_t i = 0; i < spi_.rows(); i++) {
+    const core::DiscrepancyIdentity identity{spi_.text(i, 0), spi_.text(i, 1),
+                                             static_cast<std::int32_t>(spi_.int8(i, 2))};
+    sums.emplace(std::pair(identity, spi_.text(i, 3)), decimal_at(spi_, i, 4));
+  }
+  std::vector<std::string> books;
+  std::vector<std::int32_t> source_ids;
+  std::vector<std::string> source_keys;
+  for (const Finding& finding : findings) {
+    if (finding.in_transit || !finding.one_currency) continue;
+    const auto sum = sums.find({finding.identity, finding.facts.currency});
+    if (sum == sums.end() || sum->second != finding.difference) continue;
+    adjusted_.emplace(finding.identity, finding.facts);
+    if (finding.match_day) continue;
+    core::CurrencyFigures& f = figures(finding.facts.currency);
+    f.adjustments += finding.difference;
+    const auto close = [&](const std::optional<CarriedItem>& item, const std::string& book,
+                           const std::optional<std::string>& amount, core::BookFigures& figures) {
+      if (!item) return;
+      books.push_back(book);
+      source_ids.push_back(item->source_id);
+      source_keys.push_back(item->source_key);
+      figures.adjusted.add(exact_decimal(*amount));
+    };
+    close(finding.left, leg_.left_book, finding.facts.left_amount, f.left);
+    close(finding.right, leg_.right_book, finding.facts.right_amount, f.right);
+  }
+  if (source_keys.empty()) return false;
+  std::vector<Argument> arguments = leg_arguments();
+  for (const Argument& argument :
+       {Argument::text_array(books), Argument::int4_array(source_ids), Argument::text_array(source_keys)}) {
+    arguments.push_back(argument);
+  }
+  spi_.run(
+      "UPDATE reconcile.open_item o SET closed_on = $4, closed_by = 'adjustment' "
+      "FROM unnest($5, $6, $7) AS u (book, source_id, source_key) "
+      "WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 AND o.book = u.book "
+      "AND o.source_id = u.source_id AND o.source_key = u.source_key",
+      arguments);
+  return true;
+}
+
+void DayRun::classify(core::DiscrepancyLedger& ledger) {
+  std::vector<Finding> findings = read_findings();
+  identify(findings, ledger);
+  if (apply_adjustments(findings)) {
+    findings = read_findings();
+    identify(findings, ledger);
+  }
+  std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> standing;
+  core::RowHasher hasher;
+  for (Finding& finding : findings) {
+    core::DiscrepancyFacts& facts = finding.facts;
+    if (!finding.match_day) {
+      // Unmatched items: their amounts are what the proof calls T and X.
+      const auto count = [&](const std::optional<CarriedItem>& item, const std::optional<std::string>& amount,
+                             const std::optional<std::string>& currency, bool on_left) {
+        if (!item) return;
+        const core::Decimal value = exact_decimal(*amount);
+        core::CurrencyFigures& f = figures(*currency);
+        (finding.in_transit ? f.in_transit : f.discrepancy).add(on_left ? value.negated() : value);
+        if (finding.in_transit) result_.in_transit++;
+      };
+      count(finding.left, facts.left_amount, facts.left_currency, true);
+      count(finding.right, facts.right_amount, facts.right_currency, false);
+    } else if (facts.kind == "fee_mismatch" && *finding.match_day == day_) {
+      figures(*facts.left_currency).fee_discrepancy += finding.difference;
+    }
+    if (finding.in_transit || (finding.match_day && adjusted_.contains(finding.identity))) continue;
+    for (const auto& field :
+         {std::optional(finding.identity.item_key), std::optional(finding.identity.entry_kind),
+          std::optional(facts.kind), facts.difference, std::optional(facts.currency)}) {
       hasher.add(field ? std::optional<std::string_view>(*field) : std::nullopt);
     }
     result_.digest += hasher.finish();
-    findings.emplace(identity, std::move(facts));
+    standing.emplace(std::move(finding.identity), std::move(facts));
   }
-  result_.findings = ledger.take(day_, result_.run_id, std::move(findings), adjusted_);
+  result_.findings = ledger.take(day_, result_.run_id, std::move(standing), std::move(adjusted_));
 
   std::vector<Argument> arguments = leg_arguments();
   spi_.run(

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,9 +46,23 @@ class DayRun {
  private:
   enum class Side { left, right };
 
+  // What classify_items() says of an unmatched item, of two that belong together, or of a match that differs.
+  struct Finding {
+    core::FoundItems items;
+    core::DiscrepancyIdentity identity;  // unless in transit
+    core::DiscrepancyFacts facts;
+    core::Decimal difference;
+    bool one_currency = true;
+    bool in_transit = false;
+    std::optional<core::Date> match_day;     // of a match that differs
+    std::optional<CarriedItem> left, right;  // the unmatched entries
+  };
+
   void write_matches(const core::DayMatch& match);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
-  void apply_adjustments();
+  std::vector<Finding> read_findings();
+  void identify(std::vector<Finding>& findings, const core::DiscrepancyLedger& ledger) const;
+  bool apply_adjustments(const std::vector<Finding>& findings);
   void classify(core::DiscrepancyLedger& ledger);
   void count_matches(const core::DayMatch& match);
   void read_aggregates();
@@ -71,7 +86,7 @@ class DayRun {
   Dictionary currencies_;
   BookDay left_;
   BookDay right_;
-  std::set<core::DiscrepancyIdentity> adjusted_;
+  std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> adjusted_;
   DayResult result_;
 };
 

@@ -112,9 +112,9 @@ BEGIN
   PERFORM reconcile.assign(d.discrepancy_id, 'play_signer') FROM reconcile.discrepancy d
   WHERE d.channel = p_channel AND d.owner IS NULL;
   PERFORM play.note(p_channel, format('sign off %s', day));
-  PERFORM set_config('session_authorization', 'play_signer', false);
+  SET SESSION AUTHORIZATION play_signer;
   PERFORM reconcile.sign_off(p_channel, 'a', day);
-  PERFORM set_config('session_authorization', 'default', false);
+  RESET SESSION AUTHORIZATION;
   INSERT INTO play.seal VALUES (p_channel, day, play.fingerprint(p_channel, day));
 END
 $$;
@@ -122,12 +122,12 @@ $$;
 CREATE FUNCTION play.reopen(p_channel text) RETURNS void LANGUAGE plpgsql
 AS $$
 DECLARE
-  day date := (SELECT a.signed_through FROM reconcile.account a WHERE a.channel = p_channel);
+  last_signed date := (SELECT a.signed_through FROM reconcile.account a WHERE a.channel = p_channel);
 BEGIN
-  IF day IS NULL THEN RETURN; END IF;
-  PERFORM play.note(p_channel, format('reopen %s', day));
-  PERFORM reconcile.reopen_day(p_channel, 'a', day, 'something came to light');
-  DELETE FROM play.seal s WHERE s.channel = p_channel AND s.day = reopen.day;
+  IF last_signed IS NULL THEN RETURN; END IF;
+  PERFORM play.note(p_channel, format('reopen %s', last_signed));
+  PERFORM reconcile.reopen_day(p_channel, 'a', last_signed, 'something came to light');
+  DELETE FROM play.seal s WHERE s.channel = p_channel AND s.day = last_signed;
 END
 $$;
 

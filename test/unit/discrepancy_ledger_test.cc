@@ -1,0 +1,259 @@
+#include "core/matching/discrepancy_ledger.h"
+
+#include <doctest/doctest.h>
+
+using namespace pg_reconcile::core;
+
+namespace {
+
+using Identities = std::map<DiscrepancyIdentity, DiscrepancyFacts>;
+using Stored = std::map<DiscrepancyIdentity, StoredDiscrepancy>;
+
+DiscrepancyIdentity payment(const std::string& key, std::int32_t ordinal = 1) {
+  return {key, "payment", ordinal};
+}
+
+DiscrepancyFacts missing(const std::string& amount, const std::string& left_id) {
+  DiscrepancyFacts facts;
+  facts.kind = "missing_trade";
+  facts.currency = "CNY";
+  facts.difference = "-" + amount;
+  facts.left_amount = amount;
+  facts.left_id = left_id;
+  facts.left_entry = "{\"source_key\": \"" + left_id + "\"}";
+  return facts;
+}
+
+// What the tables hold after the changes of a chain.
+Stored applied(Stored stored, const std::vector<DiscrepancyChange>& changes) {
+  for (const DiscrepancyChange& change : changes) {
+    StoredDiscrepancy& item = stored[change.identity];
+    if (item.discrepancy_id == 0) {
+      item.discrepancy_id = static_cast<std::int64_t>(stored.size());
+      item.first_run_id = change.first_run_id;
+    }
+    item.facts = change.facts;
+    item.opened_on = change.opened_on;
+    if (change.event != DiscrepancyEvent::opened) item.cleared_on = change.cleared_on;
+    item.adjusted = change.event == DiscrepancyEvent::resolved ||
+                    (item.adjusted && change.event != DiscrepancyEvent::cleared &&
+                     change.event != DiscrepancyEvent::reopened);
+  }
+  return stored;
+}
+
+std::vector<DiscrepancyIdentity> identities(const DiscrepancyLedger& ledger, std::vector<FoundItems> found) {
+  return ledger.identify(found, {});
+}
+
+FoundItems left_item(const std::string& key, const std::string& id) {
+  return {key, "payment", id, std::nullopt};
+}
+
+}  // namespace
+
+TEST_CASE("a discrepancy opens once and stays while it is found") {
+  DiscrepancyLedger ledger({}, 10);
+  CHECK(ledger.take(10, 1, {{payment("a"), missing("5", "1/a")}}, {}).opened == 1);
+  const DayFindings second = ledger.take(11, 2, {{payment("a"), missing("5", "1/a")}}, {});
+  CHECK(second.opened == 0);
+  CHECK(second.cleared == 0);
+  CHECK(second.open == 1);
+  const auto changes = ledger.changes();
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].event == DiscrepancyEvent::opened);
+  CHECK(changes[0].opened_on == 10);
+  CHECK(changes[0].first_run_id == 1);
+  CHECK_FALSE(changes[0].discrepancy_id);
+}
+
+TEST_CASE("what opens and clears within one chain leaves both events, in order") {
+  DiscrepancyLedger ledger({}, 10);
+  ledger.take(10, 1, {{payment("a"), missing("5", "1/a")}}, {});
+  CHECK(ledger.take(11, 2, {}, {}).cleared == 1);
+  const auto changes = ledger.changes();
+  REQUIRE(changes.size() == 2);
+  CHECK(changes[0].event == DiscrepancyEvent::opened);
+  CHECK(changes[1].event == DiscrepancyEvent::cleared);
+  CHECK(changes[1].cleared_on == 11);
+}
+
+TEST_CASE("the same chain again changes nothing, wherever it begins") {
+  const auto play = [](DiscrepancyLedger& ledger, Date from, std::int64_t run_id) {
+    if (from <= 10)
+      ledger.take(10, run_id++, {{payment("a"), missing("5", "1/a")}, {payment("b"), missing("6", "1/b")}},
+                  {});
+    if (from <= 11)
+      ledger.take(11, run_id++, {{payment("a"), missing("5", "1/a")}, {payment("c"), missing("7", "1/c")}},
+                  {});
+    if (from <= 12)
+      ledger.take(12, run_id++, {{payment("c"), missing("7", "1/c")}}, {{payment("a"), missing("5", "1/a")}});
+    if (from <= 13)
+      ledger.take(13, run_id++, {{payment("b"), missing("6", "1/b")}, {payment("c"), missing("7", "1/c")}},
+                  {});
+  };
+  DiscrepancyLedger first({}, 10);
+  play(first, 10, 1);
+  const Stored stored = applied({}, first.changes());
+  REQUIRE(stored.at(payment("a")).adjusted);
+  REQUIRE(stored.at(payment("b")).opened_on == 13);
+  for (const Date from : {10, 11, 12, 13, 14}) {
+    CAPTURE(from);
+    DiscrepancyLedger again(stored, from);
+    play(again, from, 100);
+    CHECK(again.changes().empty());
+  }
+}
+
+TEST_CASE("facts that change are one event, and the id stays") {
+  Stored stored{{payment("a"),
+                 {.discrepancy_id = 7,
+                  .facts = missing("5", "1/a"),
+                  .opened_on = 10,
+                  .cleared_on = std::nullopt,
+                  .first_run_id = 1}}};
+  DiscrepancyLedger ledger(stored, 11);
+  ledger.take(11, 9, {{payment("a"), missing("6", "1/a")}}, {});
+  const auto changes = ledger.changes();
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].event == DiscrepancyEvent::changed);
+  CHECK(changes[0].discrepancy_id == 7);
+  CHECK(changes[0].opened_on == 10);
+  CHECK(changes[0].first_run_id == 1);
+  CHECK(changes[0].last_run_id == 9);
+}
+
+TEST_CASE("settled by adjustment is resolved, gone by itself is cleared, back again is reopened") {
+  const StoredDiscrepancy open{.discrepancy_id = 7,
+                               .facts = missing("5", "1/a"),
+                               .opened_on = 10,
+                               .cleared_on = std::nullopt,
+                               .first_run_id = 1};
+  {
+    DiscrepancyLedger ledger({{payment("a"), open}}, 11);
+    CHECK(ledger.take(11, 2, {}, {{payment("a"), open.facts}}).cleared == 1);
+    REQUIRE(ledger.changes().size() == 1);
+    CHECK(ledger.changes()[0].event == DiscrepancyEvent::resolved);
+  }
+  {
+    DiscrepancyLedger ledger({{payment("a"), open}}, 11);
+    CHECK(ledger.take(11, 2, {}, {}).cleared == 1);
+    REQUIRE(ledger.changes().size() == 1);
+    CHECK(ledger.changes()[0].event == DiscrepancyEvent::cleared);
+  }
+  StoredDiscrepancy cleared = open;
+  cleared.cleared_on = 11;
+  DiscrepancyLedger ledger({{payment("a"), cleared}}, 12);
+  CHECK(ledger.take(12, 3, {{payment("a"), open.facts}}, {}).opened == 1);
+  REQUIRE(ledger.changes().size() == 1);
+  CHECK(ledger.changes()[0].event == DiscrepancyEvent::reopened);
+  CHECK(ledger.changes()[0].opened_on == 12);
+}
+
+TEST_CASE("an adjustment taken back makes a resolved discrepancy a cleared one") {
+  StoredDiscrepancy resolved{.discrepancy_id = 7,
+                             .facts = missing("5", "1/a"),
+                             .opened_on = 10,
+                             .cleared_on = 11,
+                             .adjusted = true,
+                             .first_run_id = 1};
+  DiscrepancyLedger ledger({{payment("a"), resolved}}, 11);
+  ledger.take(11, 2, {}, {});
+  REQUIRE(ledger.changes().size() == 1);
+  CHECK(ledger.changes()[0].event == DiscrepancyEvent::cleared);
+}
+
+TEST_CASE("what the chain does not find again never stood") {
+  const StoredDiscrepancy open{.discrepancy_id = 7,
+                               .facts = missing("5", "1/a"),
+                               .opened_on = 11,
+                               .cleared_on = std::nullopt,
+                               .first_run_id = 1};
+  DiscrepancyLedger ledger({{payment("a"), open}}, 10);
+  ledger.take(10, 2, {}, {});
+  ledger.take(11, 3, {}, {});
+  const auto changes = ledger.changes();
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].event == DiscrepancyEvent::cleared);
+  CHECK(changes[0].cleared_on == 11);
+  CHECK(DiscrepancyLedger(applied({{payment("a"), open}}, changes), 10).changes().empty());
+}
+
+TEST_CASE("found a day later is a new date, not a new discrepancy") {
+  const StoredDiscrepancy open{.discrepancy_id = 7,
+                               .facts = missing("5", "1/a"),
+                               .opened_on = 10,
+                               .cleared_on = std::nullopt,
+                               .first_run_id = 1};
+  DiscrepancyLedger ledger({{payment("a"), open}}, 10);
+  ledger.take(10, 2, {}, {});
+  ledger.take(11, 3, {{payment("a"), open.facts}}, {});
+  REQUIRE(ledger.changes().size() == 1);
+  CHECK(ledger.changes()[0].event == DiscrepancyEvent::redated);
+  CHECK(ledger.changes()[0].opened_on == 11);
+}
+
+TEST_CASE("of several alike, each keeps its name when another one goes") {
+  DiscrepancyLedger first({}, 10);
+  const std::vector<FoundItems> three{left_item("k", "1/x"), left_item("k", "1/y"), left_item("k", "1/z")};
+  const auto names = identities(first, three);
+  CHECK(names == std::vector{payment("k", 1), payment("k", 2), payment("k", 3)});
+  first.take(
+      10, 1,
+      {{names[0], missing("5", "1/x")}, {names[1], missing("5", "1/y")}, {names[2], missing("5", "1/z")}},
+      {});
+  // Within the chain, and from what was stored.
+  CHECK(identities(first, {left_item("k", "1/z"), left_item("k", "1/y")}) ==
+        std::vector{payment("k", 3), payment("k", 2)});
+  const Stored stored = applied({}, first.changes());
+  for (const Date from : {10, 11}) {
+    DiscrepancyLedger again(stored, from);
+    CHECK(identities(again, {left_item("k", "1/y"), left_item("k", "1/z")}) ==
+          std::vector{payment("k", 2), payment("k", 3)});
+    CHECK(identities(again, {left_item("k", "1/new"), left_item("k", "1/z")}) ==
+          std::vector{payment("k", 4), payment("k", 3)});
+    CHECK(identities(again, {left_item("other", "1/new")}) == std::vector{payment("other", 1)});
+    CHECK(identities(again, {{"k", "refund", "1/x", std::nullopt}}) ==
+          std::vector{DiscrepancyIdentity{"k", "refund", 1}});
+  }
+}
+
+TEST_CASE("a discrepancy follows its entry when the other book answers") {
+  DiscrepancyLedger first({}, 10);
+  first.take(10, 1, {{payment("k", 1), missing("5", "1/x")}, {payment("k", 2), missing("5", "1/y")}}, {});
+  const DiscrepancyLedger again(applied({}, first.changes()), 11);
+  CHECK(identities(again, {{"k", "payment", "1/y", "2/t"}, left_item("k", "1/x")}) ==
+        std::vector{payment("k", 2), payment("k", 1)});
+}
+
+TEST_CASE("entries that replace others take over their discrepancies, settled ones excepted") {
+  StoredDiscrepancy open{.discrepancy_id = 7,
+                         .facts = missing("5", "1/old"),
+                         .opened_on = 10,
+                         .cleared_on = std::nullopt,
+                         .first_run_id = 1};
+  CHECK(identities(DiscrepancyLedger({{payment("k"), open}}, 11), {left_item("k", "1/new")})[0] ==
+        payment("k", 2));
+  open.gone = true;
+  for (const Date from : {10, 11}) {
+    CHECK(identities(DiscrepancyLedger({{payment("k"), open}}, from), {left_item("k", "1/new")})[0] ==
+          payment("k", 1));
+  }
+  open.cleared_on = 10;
+  open.adjusted = true;
+  CHECK(identities(DiscrepancyLedger({{payment("k"), open}}, 11), {left_item("k", "1/new")})[0] ==
+        payment("k", 2));
+}
+
+TEST_CASE("no two findings are one discrepancy, and none is one that is taken") {
+  StoredDiscrepancy pair{.discrepancy_id = 7,
+                         .facts = missing("5", "1/x"),
+                         .opened_on = 10,
+                         .cleared_on = std::nullopt,
+                         .first_run_id = 1};
+  pair.facts.right_id = "2/t";
+  const DiscrepancyLedger ledger({{payment("k"), pair}}, 11);
+  CHECK(identities(ledger, {left_item("k", "1/x"), {"k", "payment", std::nullopt, "2/t"}}) ==
+        std::vector{payment("k", 1), payment("k", 2)});
+  CHECK(ledger.identify({left_item("k", "1/x")}, {payment("k", 1)})[0] == payment("k", 2));
+}

@@ -186,7 +186,7 @@ BEGIN
   PERFORM reconcile.require_channel(channel);
   IF function IS NOT NULL AND NOT EXISTS (
        SELECT FROM pg_proc p WHERE p.oid = function AND p.prokind = 'f' AND p.proretset
-         AND p.proargtypes::oid[] = ARRAY['text'::regtype, 'text'::regtype, 'date'::regtype]::oid[]) THEN
+         AND p.proargtypes::text = concat_ws(' ', 'text'::regtype::oid, 'text'::regtype::oid, 'date'::regtype::oid)) THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_function_definition',
       MESSAGE = format('%s cannot be a control query', function),
       HINT = 'It must be a function (channel text, account text, business_date date) RETURNS TABLE (currency text, entries bigint, amount numeric).';

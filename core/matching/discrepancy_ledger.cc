@@ -30,7 +30,10 @@ std::vector<DiscrepancyIdentity> DiscrepancyLedger::identify(
     for (std::size_t i = 0; i < found.size(); i++) {
       if (identities[i].ordinal != 0) continue;
       for_each_known(found[i].item_key, found[i].entry_kind, [&](const DiscrepancyIdentity& identity) {
-        if (identities[i].ordinal != 0 || assigned.contains(identity) || !fits(identity, found[i])) return;
+        if (identities[i].ordinal != 0 || assigned.contains(identity)) return;
+        const auto standing = standing_.find(identity);
+        const bool settled = standing != standing_.end() && standing->second.adjusted;
+        if ((settled && !found[i].of_match) || !fits(identity, found[i])) return;
         identities[i] = identity;
         assigned.insert(identity);
       });
@@ -169,9 +172,10 @@ std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
   }
   // What the chain was to find again and did not: the data has changed, and by now it never stood.
   for (const auto& [identity, before] : stored_) {
-    if (standing_.contains(identity) || before.cleared_on) continue;
+    if (standing_.contains(identity) || (before.cleared_on && !before.adjusted)) continue;
     changes.push_back({DiscrepancyEvent::cleared, identity, before.discrepancy_id, before.facts,
-                       before.opened_on, before.opened_on, before.first_run_id, last_run_id_});
+                       before.opened_on, before.cleared_on.value_or(before.opened_on), before.first_run_id,
+                       last_run_id_});
   }
   return changes;
 }

@@ -32,6 +32,7 @@ struct FoundItems {
   std::string item_key;
   std::string entry_kind;
   std::optional<std::string> left_id, right_id;  // of its entries: source and source key
+  bool of_match = false;                         // a stored match that differs, found again every day
 };
 
 // What a run says of a discrepancy. Amounts are texts, as PostgreSQL prints them: the ledger only compares
@@ -82,8 +83,9 @@ class DiscrepancyLedger {
   DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day);
 
   // Which discrepancies the findings of the next day are: those that are about the same entries; else those
-  // whose entries are gone, replaced by these; else new ones. None is one of `taken`. The order of `found`
-  // decides where entries don't.
+  // whose entries are gone, replaced by these; else new ones. What adjustments have settled is over: items
+  // that come up later are something new. None is one of `taken`. The order of `found` decides where entries
+  // don't.
   [[nodiscard]] std::vector<DiscrepancyIdentity> identify(const std::vector<FoundItems>& found,
                                                           const std::set<DiscrepancyIdentity>& taken) const;
 

@@ -303,9 +303,10 @@ std::vector<DayRun::Finding> DayRun::read_findings() {
   for (std::uint64_t i = 0; i < spi_.rows(); i++) {
     Finding finding;
     finding.items = {spi_.text(i, key), spi_.text(i, kind), spi_.text_or_null(i, l_entry_id),
-                     spi_.text_or_null(i, r_entry_id)};
+                     spi_.text_or_null(i, r_entry_id), false};
     finding.in_transit = spi_.is_null(i, verdict);
-    if (!spi_.is_null(i, group_day)) finding.match_day = static_cast<core::Date>(spi_.int8(i, group_day));
+    finding.items.of_match = !spi_.is_null(i, group_day);
+    if (finding.items.of_match) finding.match_day = static_cast<core::Date>(spi_.int8(i, group_day));
     if (!spi_.is_null(i, l_id))
       finding.left = {static_cast<std::int32_t>(spi_.int8(i, l_id)), spi_.text(i, l_key)};
     if (!spi_.is_null(i, r_id))

@@ -2,7 +2,7 @@
 -- reason, that a proof line that does not hold publishes nothing and says which line and by how much.
 BEGIN;
 SET client_min_messages = warning;
-SELECT plan(58);
+SELECT plan(55);
 
 CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -78,13 +78,13 @@ UPDATE reconcile.entry SET recon_date = :'d' WHERE source_key = 'lost';
 SELECT pg_temp.published() AS before \gset
 SELECT is((SELECT concat_ws(' ', r.run_id, r.state, r.dry_run, r.current, r.discrepancies_new, r.proof_difference)
            FROM reconcile.run('pay', :'d', dry_run => true) r),
-  'succeeded true false 4 0.00', 'a rehearsal says what the run would find');
+  'succeeded t f 4 0.00', 'a rehearsal says what the run would find');
 SELECT is(pg_temp.published(), :'before', 'and writes nothing');
 
 SELECT is((SELECT concat_ws(' ', r.state, r.left_entries, r.right_entries, r.matched_pairs, r.in_transit, r.discrepancies_new,
                             r.discrepancies_open, r.current, r.proof_difference) FROM reconcile.run('pay', :'d') r),
-  'succeeded 4 4 2 1 4 4 true 0.00', 'the run finds the same');
-SELECT results_eq($$SELECT kind, item_key, difference, left_amount, right_amount, state FROM reconcile.discrepancy ORDER BY item_key$$,
+  'succeeded 4 4 2 1 4 4 t 0.00', 'the run finds the same');
+SELECT results_eq($$SELECT kind, item_key COLLATE "default", difference, left_amount, right_amount, state FROM reconcile.discrepancy ORDER BY item_key$$,
   $$VALUES ('missing_internal', 'extra', 7.25, NULL, 7.25, 'open'), ('fee_mismatch', 'fee', -0.02, 0.03, 0.05, 'open'),
            ('missing_trade', 'lost', -0.3, 0.3, NULL, 'open'), ('status_mismatch', 'unpaid', 3, NULL, 3, 'open')$$,
   'with signs seen from us');
@@ -108,14 +108,13 @@ SELECT is((SELECT r.state || ': ' || r.waiting_for FROM reconcile.run('pay', :'d
   format('waiting: the run of %s, which comes first; the trade statement of %s', :'d1', :'d2'), 'days go in order');
 SELECT is((SELECT r.state FROM reconcile.run('pay', :'d1', dry_run => true) r), 'waiting', 'a rehearsal waits too');
 SELECT is((SELECT concat_ws(' ', r.state, r.forced, r.waiting_for) FROM reconcile.run('pay', :'d1', force => true) r),
-  format('succeeded true the trade statement of %s', :'d1'), 'force runs it, and both are recorded');
+  format('succeeded t the trade statement of %s', :'d1'), 'force runs it, and both are recorded');
 SELECT is((SELECT count(*) FROM reconcile.run WHERE state = 'waiting' AND business_date = :'d1'), 0::bigint, 'it does not wait any more');
 SELECT is((SELECT r.forced FROM reconcile.run('pay', :'d', force => true) r WHERE r.business_date = :'d'), false, 'force on a complete day is no force');
 SELECT is((SELECT forced FROM reconcile.run WHERE current AND business_date = :'d1'), true, 'a later forced day stays forced when it is run again');
 DELETE FROM reconcile.expected_statement;
 SELECT is((SELECT r.state || ': ' || r.waiting_for FROM reconcile.run('pay', (now() AT TIME ZONE 'UTC')::date) r),
-  format('waiting: the day''s end, %s 00:00; the run of %s, which comes first', (now() AT TIME ZONE 'UTC')::date + 1, :'d2'), 'today is not over')
-\g (format=unaligned tuples_only=on)
+  format('waiting: the run of %s, which comes first; the day''s end, %s 00:00', :'d2', (now() AT TIME ZONE 'UTC')::date + 1), 'today is not over');
 
 -- Proof lines, each broken by tampering behind the back of triggers
 CREATE FUNCTION pg_temp.failed_run(p_day date) RETURNS text LANGUAGE plpgsql AS $$
@@ -134,7 +133,7 @@ SAVEPOINT tamper;
 UPDATE reconcile.open_item SET amount = 2.01 WHERE source_key = 'waits';
 SELECT is(pg_temp.failed_run(:'d1'),
   'failed | nothing published | 1 | 0.02 | line c (CNY) is off by 0.01: right in - left in 0.00 = change in transit 2.00 + change of discrepancies -2.01 + residual 0.00 + adjustments 0.00; '
-  'line d (CNY) is off by 0.01: since go-live 4.95 = in transit 0.00 + discrepancies 4.94 + residuals and adjustments 0.00',
+  'line d (CNY) is off by 0.01: since go-live 7.95 = in transit 0.00 + discrepancies 7.94 + residuals and adjustments 0.00',
   'lines c and d: an open item whose amount is not what it was');
 ROLLBACK TO tamper;
 CREATE FUNCTION pg_temp.more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := NEW.amount + 1; RETURN NEW; END $$;
@@ -173,10 +172,6 @@ LANGUAGE sql AS $$ SELECT 'CNY', 4::bigint, 17.40 WHERE business_date = current_
 SELECT is((SELECT r.state FROM reconcile.run('pay', :'d') r LIMIT 1), 'succeeded', 'and when it agrees the line holds');
 ROLLBACK TO tamper;
 -- The chain: a later day that does not close takes the whole chain back.
-SELECT r.state FROM reconcile.run('pay', :'d2') r \g /dev/null
-UPDATE reconcile.open_item SET amount = amount WHERE false;
-CREATE TRIGGER more BEFORE INSERT ON reconcile.open_item FOR EACH ROW WHEN (NEW.source_key = 'later') EXECUTE FUNCTION pg_temp.more();
-ROLLBACK TO tamper;
 CREATE FUNCTION pg_temp.more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := NEW.amount + 1; RETURN NEW; END $$;
 SELECT pg_temp.entry('trade', 'later', 4, :'d1');
 CREATE TRIGGER more BEFORE INSERT ON reconcile.open_item FOR EACH ROW WHEN (NEW.source_key = 'later') EXECUTE FUNCTION pg_temp.more();
@@ -211,7 +206,7 @@ GRANT reconcile_operator TO test_run_restricted;
 INSERT INTO reconcile.access VALUES ('test_run_restricted', 'empty', NULL);
 SET LOCAL ROLE test_run_restricted;
 SELECT is((SELECT count(*) FROM reconcile.run) + (SELECT count(*) FROM reconcile.discrepancy) + (SELECT count(*) FROM reconcile.open_item)
-          + (SELECT count(*) FROM reconcile.run_total) + (SELECT count(*) FROM reconcile.entry), 0::numeric, 'a role sees no other channel''s results');
+          + (SELECT count(*) FROM reconcile.run_total) + (SELECT count(*) FROM reconcile.entry), 0::bigint, 'a role sees no other channel''s results');
 SELECT is(pg_temp.refusal(format('SELECT reconcile.run(''pay'', %L, account => ''a'')', :'d')),
   '42501 | permission denied for account "a" of channel "pay" | Role "test_run_restricted" is restricted by reconcile.access. | An administrator can add the account to reconcile.access.',
   'nor runs it');

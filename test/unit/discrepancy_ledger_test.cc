@@ -47,7 +47,7 @@ std::vector<DiscrepancyIdentity> identities(const DiscrepancyLedger& ledger, std
 }
 
 FoundItems left_item(const std::string& key, const std::string& id) {
-  return {key, "payment", id, std::nullopt};
+  return {key, "payment", id, std::nullopt, false};
 }
 
 }  // namespace
@@ -213,7 +213,7 @@ TEST_CASE("of several alike, each keeps its name when another one goes") {
     CHECK(identities(again, {left_item("k", "1/new"), left_item("k", "1/z")}) ==
           std::vector{payment("k", 4), payment("k", 3)});
     CHECK(identities(again, {left_item("other", "1/new")}) == std::vector{payment("other", 1)});
-    CHECK(identities(again, {{"k", "refund", "1/x", std::nullopt}}) ==
+    CHECK(identities(again, {{"k", "refund", "1/x", std::nullopt, false}}) ==
           std::vector{DiscrepancyIdentity{"k", "refund", 1}});
   }
 }
@@ -222,7 +222,7 @@ TEST_CASE("a discrepancy follows its entry when the other book answers") {
   DiscrepancyLedger first({}, 10);
   first.take(10, 1, {{payment("k", 1), missing("5", "1/x")}, {payment("k", 2), missing("5", "1/y")}}, {});
   const DiscrepancyLedger again(applied({}, first.changes()), 11);
-  CHECK(identities(again, {{"k", "payment", "1/y", "2/t"}, left_item("k", "1/x")}) ==
+  CHECK(identities(again, {{"k", "payment", "1/y", "2/t", false}, left_item("k", "1/x")}) ==
         std::vector{payment("k", 2), payment("k", 1)});
 }
 
@@ -253,7 +253,38 @@ TEST_CASE("no two findings are one discrepancy, and none is one that is taken") 
                          .first_run_id = 1};
   pair.facts.right_id = "2/t";
   const DiscrepancyLedger ledger({{payment("k"), pair}}, 11);
-  CHECK(identities(ledger, {left_item("k", "1/x"), {"k", "payment", std::nullopt, "2/t"}}) ==
+  CHECK(identities(ledger, {left_item("k", "1/x"), {"k", "payment", std::nullopt, "2/t", false}}) ==
         std::vector{payment("k", 1), payment("k", 2)});
   CHECK(ledger.identify({left_item("k", "1/x")}, {payment("k", 1)})[0] == payment("k", 2));
+}
+
+TEST_CASE("what was settled is over: the same entry later is something new, a differing match is not") {
+  StoredDiscrepancy settled{.discrepancy_id = 7,
+                            .facts = missing("5", "1/x"),
+                            .opened_on = 10,
+                            .cleared_on = 11,
+                            .adjusted = true,
+                            .first_run_id = 1};
+  settled.facts.right_id = "2/t";
+  const DiscrepancyLedger later({{payment("k"), settled}}, 12);
+  CHECK(identities(later, {{"k", "payment", std::nullopt, "2/t", false}})[0] == payment("k", 2));
+  CHECK(identities(later, {{"k", "payment", "1/x", "2/t", true}})[0] == payment("k", 1));
+  // A chain that begins before it finds it again.
+  CHECK(identities(DiscrepancyLedger({{payment("k"), settled}}, 10),
+                   {{"k", "payment", "1/x", "2/t", false}})[0] == payment("k", 1));
+}
+
+TEST_CASE("what was settled and is not found again was not settled") {
+  const StoredDiscrepancy settled{.discrepancy_id = 7,
+                                  .facts = missing("5", "1/x"),
+                                  .opened_on = 10,
+                                  .cleared_on = 11,
+                                  .adjusted = true,
+                                  .first_run_id = 1};
+  DiscrepancyLedger ledger({{payment("k"), settled}}, 10);
+  ledger.take(10, 2, {}, {});
+  const auto changes = ledger.changes();
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].event == DiscrepancyEvent::cleared);
+  CHECK(DiscrepancyLedger(applied({{payment("k"), settled}}, changes), 10).changes().empty());
 }

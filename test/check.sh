@@ -10,7 +10,7 @@ cd "$root" || exit 1
 BUILD_DIR=${BUILD_DIR:-build}
 case $BUILD_DIR in /*) ;; *) BUILD_DIR=$root/$BUILD_DIR ;; esac
 export BUILD_DIR PG_CONFIG=${PG_CONFIG:-pg_config} JOBS=${JOBS:-$(nproc)} FUZZ_SECONDS=${FUZZ_SECONDS:-10}
-stages=${STAGES:-build lint unit sanitizers sql cluster fuzz}
+stages=${STAGES:-build lint unit sanitizers sql docs cluster fuzz}
 mkdir -p "$BUILD_DIR"
 tally=$(mktemp -d)
 trap 'rm -rf "$tally"' EXIT
@@ -41,6 +41,7 @@ sanitizers() {
 
 lint() { "$here/lint/run.sh"; }
 sql() { "$here/run_pgtap.sh"; }
+docs() { "$here/docs/run.sh"; }
 cluster() { "$here/run_cluster.sh"; }
 fuzz() { "$here/run_fuzz.sh"; }
 

@@ -25,6 +25,9 @@ lint "dependencies point one way" perl "$here/boundaries.pl" "$root" "$("$PG_CON
 lint "that lint can fail" "$here/boundaries_self_test.sh"
 lint "pg_reconcile.so needs C++ and PostgreSQL alone" "$here/libraries.sh" "$BUILD_DIR/pg_reconcile.so"
 lint "META.json is valid for PGXN" perl "$here/meta.pl" "$root"
+mapfile -t documents < <(find README.md CHANGELOG.md docs -name '*.md' | sort)
+lint "links and anchors of the documents" perl "$here/links.pl" "$root" "${documents[@]}"
+lint "that lint can fail" "$here/links_self_test.sh"
 lint "names and leftovers" "$here/names.sh"
 lint "files of at most 600 lines" "$here/lengths.sh"
 lint "clang-format" "$here/format.sh"

@@ -161,7 +161,7 @@ BEGIN
   IF last_signed IS DISTINCT FROM business_date THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = format('day %s of account "%s" at channel "%s" cannot be reopened', business_date, account, channel),
-      DETAIL = coalesce(format('The last day signed off is %s.', last_signed), 'No day is signed off.'),
+      DETAIL = coalesce('The last day signed off is ' || last_signed || '.', 'No day is signed off.'),
       HINT = 'Days are reopened from the last one back, one at a time.';
   END IF;
   UPDATE reconcile.day_close c SET reopened_by = session_user, reopened_at = now(), reopen_reason = reason

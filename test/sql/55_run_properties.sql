@@ -1,13 +1,13 @@
 -- Random histories: whatever happens to the books, every day closes to the cent, nothing is counted twice or lost, a
 -- re-run changes nothing, what is signed off stays, and the same data gives the same result.
 --
--- Environment: PG_RECONCILE_HISTORIES (how many; 25), PG_RECONCILE_SEED (the first one's number; drawn by date).
+-- Environment: PG_RECONCILE_HISTORIES (how many; 10), PG_RECONCILE_SEED (the first one's number; 1).
 -- A failure prints its seed and what happened; the same seed plays the same history again.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-\set histories 25
+\set histories 10
 \getenv histories PG_RECONCILE_HISTORIES
-SELECT extract(doy FROM now())::integer * 1000 AS seed \gset
+\set seed 1
 \getenv seed PG_RECONCILE_SEED
 SELECT reconcile.install() \gset
 \ir property/world.sql

@@ -1,0 +1,59 @@
+-- Tables and files for bench/run.sh. Variables: rows, folder.
+SET client_min_messages = warning;
+CREATE SCHEMA partman;
+CREATE EXTENSION pg_partman SCHEMA partman;
+CREATE EXTENSION pg_reconcile;
+
+CREATE TABLE bench_left (order_no text, amount numeric, state text, paid_at timestamptz, buyer text, shop integer, fee numeric, note text);
+INSERT INTO bench_left
+SELECT 'order' || lpad(i::text, 12, '0'), (i % 100000)::numeric / 100 + 1, 'success', now() - i * interval '10 ms', 'buyer' || i % 1000, i % 50, 0.01, 'a note'
+FROM generate_series(1, :rows) i;
+-- 0.08 percent differ: missing on either side, another amount.
+CREATE TABLE bench_right (LIKE bench_left);
+INSERT INTO bench_right
+SELECT order_no, CASE WHEN n % 2500 = 7 THEN amount + 1 ELSE amount END, state, paid_at, buyer, shop, fee, note
+FROM (SELECT l.*, row_number() OVER (ORDER BY md5(order_no)) AS n FROM bench_left l) s
+WHERE n % 5000 <> 3;
+INSERT INTO bench_right SELECT 'only' || i, 1, 'success', now(), 'b', 1, 0, 'n' FROM generate_series(1, :rows / 5000) i;
+VACUUM ANALYZE bench_left, bench_right;
+
+-- The same day as entries of two books.
+SELECT reconcile.create_channel('bench', 'UTC', 'CNY', account => '1', first_date => current_date - 30);
+SET pg_reconcile.sink_records = 'on';
+INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, channel_ref, amount, currency, status,
+  effective, occurred_at, business_date, recon_date, source_id, source_key)
+SELECT 'bench', '1', s.book, 'payment', s.order_no, s.order_no, NULL, s.amount, 'CNY', 'success', true,
+       (current_date - 2)::timestamptz + interval '12 hours', current_date - 2, current_date - 2, s.source, s.order_no
+FROM (SELECT 'internal' AS book, 1 AS source, order_no, amount FROM bench_left
+      UNION ALL SELECT 'trade', 2, order_no, amount FROM bench_right) s;
+RESET pg_reconcile.sink_records;
+VACUUM ANALYZE reconcile.entry;
+
+-- A channel's file, and the same rows as clean CSV for COPY into a table of the same columns and indexes.
+SELECT reconcile.create_channel('benchfile', 'UTC', 'CNY', account => '1', first_date => current_date - 30);
+SELECT reconcile.create_file_source('bench files', 'benchfile', 'generic.csv', NULL, account => '1',
+                                    options => '{"expected": false}');
+SELECT :'folder' || '/server/bill.csv' AS bill, :'folder' || '/server/copy.csv' AS copied \gset
+COPY (SELECT 'order_key,kind,amount,channel_ref,occurred_at,status,business_date'
+      UNION ALL
+      SELECT order_no || ',payment,' || amount || ',ref' || order_no || ',' || (current_date - 3) || ' 10:00:00+00,success,' || current_date - 3
+      FROM bench_left) TO :'bill';
+CREATE TABLE bench_copy AS SELECT * FROM reconcile.entry WHERE false;
+ALTER TABLE bench_copy ADD PRIMARY KEY (source_id, source_key, order_key);
+CREATE INDEX ON bench_copy (order_key);
+CREATE INDEX ON bench_copy USING brin (business_date);
+CREATE INDEX ON bench_copy (statement_id);
+COPY (SELECT 'benchfile', '1', 'trade', 'payment', NULL, order_no, order_no, 'ref' || order_no, NULL, amount, 'CNY', NULL, NULL,
+             NULL, NULL, NULL, 'success', NULL, true, (current_date - 3)::timestamptz + interval '10 hours', NULL,
+             current_date - 3, current_date - 3, NULL, NULL, 1, '1/' || row_number() OVER (), 1, 0
+      FROM bench_left) TO :'copied' CSV;
+
+-- Before each measured ingestion: as if the file had never come.
+CREATE FUNCTION reconcile.bench_forget() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM reconcile.statement WHERE channel = 'benchfile';
+  TRUNCATE reconcile.entry_change, reconcile.entry_total;
+  PERFORM reconcile.ensure_month(current_date - 3, 'trade');
+  DELETE FROM reconcile.entry WHERE channel = 'benchfile';
+  EXECUTE 'CHECKPOINT';
+END $$;

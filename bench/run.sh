@@ -1,0 +1,77 @@
+#!/bin/bash
+# Measures what docs/performance.md claims, each figure as a ratio against its peer in the same run, on a throw-away
+# server: median of BENCH_RUNS (5) after one run that is dropped. One line a figure, also in bench/results/latest.txt:
+#   bench <name> ours_s=<median> reference_s=<median> ratio=<ours/reference> target=<=<n> n=<runs> rows=<rows>
+# Environment: BENCH_ROWS (1000000), BENCH_RUNS (5), BENCH_ONLY (a name, or all), BUILD_DIR, PG_CONFIG.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/.." && pwd)
+BUILD_DIR=${BUILD_DIR:-build}
+case $BUILD_DIR in /*) ;; *) BUILD_DIR=$root/$BUILD_DIR ;; esac
+rows=${BENCH_ROWS:-1000000}
+runs=${BENCH_RUNS:-5}
+only=${BENCH_ONLY:-all}
+. "$root/test/harness/throwaway_server.sh"
+
+folder=$(throwaway_folder bench)
+trap 'throwaway_remove "$folder"' EXIT
+throwaway_stage "$folder/stage" "$BUILD_DIR"
+throwaway_start "$folder/server" "$folder/stage" "shared_buffers = 2GB" "max_wal_size = 8GB" "autovacuum = off"
+psql=("$(throwaway_bindir)/psql" -X -q -v ON_ERROR_STOP=1 -h "$folder/server" -U postgres -d bench)
+throwaway_as_server "$(throwaway_bindir)/createdb" -h "$folder/server" -U postgres bench
+run_sql() { throwaway_as_server "${psql[@]}" -v rows="$rows" -v folder="$folder" "$@"; }
+mkdir -p "$root/bench/results"
+: >"$root/bench/results/latest.txt"
+
+# Seconds of the last statement of a file; what comes before it prepares.
+seconds_of() {
+  run_sql -o /dev/null -f - <<<"$1" >/dev/null
+  run_sql -c '\timing on' -f - <<<"$2" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1 | awk '{ printf "%.4f", $1 / 1000 }'
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+# figure <name> <target> <ours: before> <ours> <reference: before> <reference>
+figure() {
+  local name=$1 target=$2 ours="" reference="" i line
+  [ "$only" = all ] || [ "$only" = "$name" ] || return 0
+  for ((i = 0; i <= runs; i++)); do
+    local a b
+    a=$(seconds_of "$3" "$4")
+    b=$(seconds_of "$5" "$6")
+    [ "$i" -eq 0 ] && continue
+    ours+="$a"$'\n'
+    reference+="$b"$'\n'
+  done
+  ours=$(printf %s "$ours" | median)
+  reference=$(printf %s "$reference" | median)
+  line="bench $name ours_s=$ours reference_s=$reference ratio=$(awk "BEGIN { printf \"%.3f\", $ours / $reference }") target=<=$target n=$runs rows=$rows"
+  echo "$line" | tee -a "$root/bench/results/latest.txt"
+}
+
+echo "preparing $rows rows a side"
+run_sql -f "$here/prepare.sql" >/dev/null
+
+figure compare_vs_join 0.05 \
+  "SELECT 1" \
+  "SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);" \
+  "SELECT 1" \
+  "SET work_mem = '1GB'; SELECT count(*) FROM bench_left l FULL JOIN bench_right r ON r.order_no = l.order_no WHERE l.order_no IS NULL OR r.order_no IS NULL OR (l.amount, l.state) IS DISTINCT FROM (r.amount, r.state);"
+
+figure compare_vs_scan 0.9 \
+  "SELECT 1" \
+  "SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);" \
+  "SELECT 1" \
+  "SELECT (SELECT count(order_no) + sum(amount) + count(state) FROM bench_left), (SELECT count(order_no) + sum(amount) + count(state) FROM bench_right);"
+
+figure run_vs_compare 1.5 \
+  "SELECT 1" \
+  "SELECT state FROM reconcile.run('bench', current_date - 2);" \
+  "SELECT 1" \
+  "SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);"
+
+figure file_vs_copy 0.6 \
+  "SELECT reconcile.bench_forget();" \
+  "SELECT reconcile.ingest_file('bench files', '$folder/server/bill.csv');" \
+  "TRUNCATE bench_copy;" \
+  "COPY bench_copy FROM '$folder/server/copy.csv' CSV;"

@@ -2,49 +2,13 @@
 
 #include <utility>
 
+#include "core/mapping/attributes_json.h"
 #include "extension/pg/spi.h"
 
 namespace pg_reconcile::pg {
 namespace {
 
 using Texts = std::vector<std::optional<std::string>>;
-
-// Attributes as a JSON object, in the order of the mapping.
-void append_json_text(std::string& json, std::string_view text) {
-  static constexpr char hex[] = "0123456789abcdef";
-  json.push_back('"');
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      json.push_back('\\');
-      json.push_back(c);
-    } else if (byte < 0x20) {
-      json += "\\u00";
-      json.push_back(hex[byte >> 4]);
-      json.push_back(hex[byte & 15]);
-    } else {
-      json.push_back(c);
-    }
-  }
-  json.push_back('"');
-}
-
-std::optional<std::string> json_object(const core::Entry& entry) {
-  if (entry.attributes.empty()) return std::nullopt;
-  std::string json = "{";
-  for (const auto& [name, value] : entry.attributes) {
-    if (json.size() > 1) json.push_back(',');
-    append_json_text(json, name);
-    json.push_back(':');
-    if (value) {
-      append_json_text(json, *value);
-    } else {
-      json += "null";
-    }
-  }
-  json.push_back('}');
-  return json;
-}
 
 constexpr int amount_fraction_min = 2;
 
@@ -74,7 +38,7 @@ struct Columns {
     book.push_back(stated(entry.book));
     kind.push_back(stated(entry.kind));
     sub_kind.push_back(entry.sub_kind);
-    order_key.push_back(stated(entry.order_key));
+    order_key.emplace_back(entry.order_key.empty() ? key : entry.order_key);
     match_key.push_back(entry.match_key);
     channel_ref.push_back(entry.channel_ref);
     original_ref.push_back(entry.original_ref);
@@ -91,7 +55,8 @@ struct Columns {
     value_date.push_back(entry.value_date);
     business_date.push_back(entry.business_date);
     settlement_ref.push_back(entry.settlement_ref);
-    attributes.push_back(json_object(entry));
+    attributes.push_back(entry.attributes.empty() ? std::nullopt
+                                                  : std::optional(core::attributes_json(entry)));
   }
 
   [[nodiscard]] std::vector<Argument> placement() const {

@@ -1,8 +1,9 @@
 // The door through which entries come in: buffers, then writes a batch with its totals and changes in the
 // caller's transaction, through reconcile.prepare_entries, insert_entries and change_entries.
 //
-// Within a buffer the operations on one source key are folded into one, so that what is written depends on
-// the last state alone and the order among different keys does not matter.
+// An entry without an order key takes its source key for one. Within a buffer the operations on one source
+// key are folded into one, so that what is written depends on the last state alone and the order among
+// different keys does not matter.
 #pragma once
 
 #include <cstddef>

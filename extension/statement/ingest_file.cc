@@ -82,7 +82,6 @@ class IngestSink final : public core::RowSink {
 
   void row(const core::RowPlace& place, std::string_view raw, core::Entry& entry) override {
     const std::string key = key_prefix_ + std::to_string(place.row_no);
-    if (entry.order_key.empty()) entry.order_key = key;
     if (!source_.account.empty() && entry.account != source_.account) {
       throw Rejected{"it is of account \"" + entry.account + "\", and source \"" + source_.name +
                      "\" is of account \"" + source_.account + "\""};

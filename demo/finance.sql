@@ -29,10 +29,14 @@ SELECT reconcile.create_replication_source('shop payments', server => 'shop', pu
     "attributes":  ["buyer_id", "shop_id"]
   }');
 
--- The channels' bills: whatever arrives in these folders.
-SELECT reconcile.create_file_source('alipay bills', 'alipay', 'alipay.trade', 'file://' || :'inbox' || '/alipay/*.zip');
-SELECT reconcile.create_file_source('wechat bills', 'wechat', 'wechat.trade', 'file://' || :'inbox' || '/wechat/*.gz');
-SELECT reconcile.create_file_source('citybank statements', 'citybank', 'generic.csv', 'file://' || :'inbox' || '/citybank/*.csv');
+-- The channels' bills: whatever arrives in these folders. A bill is moved in whole, so a second of standing still is
+-- enough (settle; usually five).
+SELECT reconcile.create_file_source('alipay bills', 'alipay', 'alipay.trade',
+  'file://' || :'inbox' || '/alipay/*.zip', options => '{"settle": "1 second"}');
+SELECT reconcile.create_file_source('wechat bills', 'wechat', 'wechat.trade',
+  'file://' || :'inbox' || '/wechat/*.gz', options => '{"settle": "1 second"}');
+SELECT reconcile.create_file_source('citybank statements', 'citybank', 'generic.csv',
+  'file://' || :'inbox' || '/citybank/*.csv', options => '{"settle": "1 second"}');
 
 -- Every minute: reconcile whatever is complete.
 SELECT cron.schedule('reconcile', '* * * * *', 'CALL reconcile.run_due()');

@@ -146,7 +146,7 @@ std::optional<WrittenTime> parse_epoch(std::string_view text, std::int64_t micro
     for (i++; i < text.size(); i++) {
       if (!is_digit(text[i])) return std::nullopt;
       step /= 10;
-      microseconds += step * (text[i] - '0');
+      if (__builtin_add_overflow(microseconds, step * (text[i] - '0'), &microseconds)) return std::nullopt;
     }
   }
   if (negative) microseconds = -microseconds;

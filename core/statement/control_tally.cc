@@ -1,6 +1,7 @@
 #include "core/statement/control_tally.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/mapping/expression.h"
 
@@ -76,13 +77,21 @@ void ControlTally::add() {
   }
 }
 
+void ControlTally::state(std::size_t running, std::string text) {
+  if (stated_.size() < stated_max) {
+    stated_.push_back({running, std::move(text)});
+  } else {
+    too_many_stated_ = true;
+  }
+}
+
 void ControlTally::read_line(std::string_view line, CsvSplitter& splitter) {
   std::string problem;
   if (open_table_) {
     const auto* values = splitter.split(line, problem);
     if (values != nullptr) {
       for (std::size_t i = 0; i < values->size() && i < table_map_.size(); i++) {
-        if (table_map_[i]) stated_.push_back({*table_map_[i], std::string(mapping::trimmed((*values)[i]))});
+        if (table_map_[i]) state(*table_map_[i], std::string(mapping::trimmed((*values)[i])));
       }
     }
     open_table_.reset();
@@ -95,7 +104,7 @@ void ControlTally::read_line(std::string_view line, CsvSplitter& splitter) {
       if (!search(line, *rule.pattern, match)) continue;
       for (std::size_t g = 0; g < rule.totals.size(); g++) {
         const auto& group = match[static_cast<int>(g) + 1];
-        if (group.matched) stated_.push_back({first_of_rule_[r] + g, group.str()});
+        if (group.matched) state(first_of_rule_[r] + g, group.str());
       }
       continue;
     }
@@ -137,6 +146,11 @@ void ControlTally::close(bool stop_seen, StatementSummary& summary) const {
     }
     agrees = agrees && line.agrees;
     summary.controls.push_back(std::move(line));
+  }
+  if (too_many_stated_) {
+    summary.controls.push_back(
+        {"totals", "more than " + std::to_string(stated_max), "the rest of them is not compared", false});
+    agrees = false;
   }
   if (format_.stop && format_.stop_required) {
     if (!stop_seen) summary.controls.push_back({"end mark", "", "the file ends before its end mark", false});

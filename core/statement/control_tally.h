@@ -41,6 +41,10 @@ class ControlTally {
     Decimal sum;
     std::int64_t count = 0;
   };
+  static constexpr std::size_t stated_max = 1000;  // a file may repeat its totals without end
+
+  void state(std::size_t running, std::string text);
+
   struct Stated {
     std::size_t running;
     std::string text;
@@ -50,6 +54,7 @@ class ControlTally {
   std::vector<Running> running_;
   std::vector<std::size_t> first_of_rule_;
   std::vector<Stated> stated_;
+  bool too_many_stated_ = false;
   std::optional<std::size_t> open_table_;              // the rule whose names were in the last line
   std::vector<std::optional<std::size_t>> table_map_;  // column of that table -> running total
 };

@@ -1,6 +1,8 @@
 #include "core/statement/declarative_reader.h"
 
 #include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "core/mapping/expression.h"
 
@@ -9,6 +11,7 @@ namespace {
 
 constexpr std::size_t raw_bytes_max = 2048;
 constexpr std::size_t record_lines_max = 100;
+constexpr std::size_t warnings_max = 100;  // a file may repeat a bad line without end
 constexpr std::size_t record_bytes_max = 1048576;
 
 MappingDefaults complete(MappingDefaults defaults, const FormatDocument& format) {
@@ -119,8 +122,10 @@ void Reading::take_meta(std::string_view line) {
     if (rule.date_format) {
       const auto written = rule.date_format->parse(mapping::trimmed(value));
       if (!written) {
-        summary_.warnings.push_back(rule.name + ": '" + value + "' is no date written as " +
-                                    rule.date_format->pattern());
+        if (summary_.warnings.size() < warnings_max) {
+          summary_.warnings.push_back(rule.name + ": '" + value + "' is no date written as " +
+                                      rule.date_format->pattern());
+        }
         continue;
       }
       value = date_text(written->date);
@@ -147,15 +152,16 @@ void Reading::take_dates() {
 }
 
 bool Reading::begin_data(std::vector<std::string> columns) {
-  for (std::size_t i = 0; i < columns.size(); i++) {
-    const auto alias = format_.aliases.find(columns[i]);
-    if (alias != format_.aliases.end()) columns[i] = alias->second;
-    const auto before = columns.begin() + static_cast<std::ptrdiff_t>(i);
-    std::string name = columns[i];
-    for (int n = 2; std::find(columns.begin(), before, name) != before; n++) {
-      name = columns[i] + " (" + std::to_string(n) + ")";
+  std::unordered_set<std::string> taken;
+  std::unordered_map<std::string, int> repeats;  // a header may be one name, 4096 times
+  for (std::string& column : columns) {
+    const auto alias = format_.aliases.find(column);
+    if (alias != format_.aliases.end()) column = alias->second;
+    std::string name = column;
+    for (int& n = repeats.try_emplace(column, 1).first->second; !taken.insert(name).second;) {
+      name = column + " (" + std::to_string(++n) + ")";
     }
-    columns[i] = std::move(name);
+    column = std::move(name);
   }
   columns_ = std::move(columns);
   part_ = Part::data;

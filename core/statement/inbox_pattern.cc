@@ -43,6 +43,8 @@ InboxPattern InboxPattern::compile(std::string_view location) {
     refuse(location, "Only file:// is a folder of this server.");
   if (!path.starts_with('/')) refuse(location, "The path is not absolute.");
   std::string text(path);
+  // After a wildcard, .. would lead out of the folder that was checked.
+  if ((text + "/").find("/../") != std::string::npos) refuse(location, "It goes up by \"..\".");
   if (text.back() == '/') text += '*';
 
   InboxPattern out;

@@ -150,6 +150,30 @@ TEST_CASE("a generic CSV: rows, meta, controls, the day from the file name") {
   CHECK(reading.rows.places[1].byte_offset == 123);
 }
 
+TEST_CASE("a header of one name, thousands of times, is read at once") {
+  std::string header = "order_key,kind,amount,occurred_at";
+  std::string row = "A1,payment,1.00,2026-11-21 10:00:00";
+  for (int i = 0; i < 4092; i++) {
+    header += ",x";
+    row += ",v" + std::to_string(i);
+  }
+  const Reading reading = read_generic(header + "\n" + row + "\n");
+  REQUIRE(reading.rows.entries.size() == 1);
+  const auto& attributes = reading.rows.entries[0].attributes;
+  REQUIRE(attributes.size() == 4092);
+  CHECK(attributes.front() == std::pair<std::string, std::optional<std::string>>("x", "v0"));
+  CHECK(attributes.back() == std::pair<std::string, std::optional<std::string>>("x (4092)", "v4091"));
+}
+
+TEST_CASE("totals that never end are not collected for ever, and the file is not accepted for them") {
+  std::string text = "order_key,kind,amount,occurred_at\nA1,payment,1.00,2026-11-21 10:00:00\n";
+  for (int i = 0; i < 2000; i++) text += "#control,count=1,amount=1.00\n";
+  const Reading reading = read_generic(text);
+  CHECK(reading.summary.verdict == ControlVerdict::mismatch);
+  CHECK(reading.summary.controls.size() == 1001);
+  REQUIRE(control(reading.summary, "totals") != nullptr);
+}
+
 TEST_CASE("chunks of any size give the same rows") {
   std::string text = "order_key,kind,amount,occurred_at,note\n";
   for (int i = 0; i < 200; i++) {

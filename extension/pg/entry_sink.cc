@@ -79,6 +79,17 @@ struct Columns {
   }
 };
 
+// What may be long in an entry; codes and numbers are not counted.
+std::size_t text_bytes(const core::Entry& entry) {
+  std::size_t bytes = entry.channel.size() + entry.account.size() + entry.order_key.size();
+  for (const auto* text : {&entry.sub_kind, &entry.match_key, &entry.channel_ref, &entry.original_ref,
+                           &entry.source_status, &entry.settlement_ref}) {
+    if (*text) bytes += (*text)->size();
+  }
+  for (const auto& [name, value] : entry.attributes) bytes += name.size() + (value ? value->size() : 0);
+  return bytes;
+}
+
 std::string call(const char* function, std::size_t arguments) {
   std::string sql = std::string("SELECT * FROM reconcile.") + function + "(";
   for (std::size_t i = 1; i <= arguments; i++) {
@@ -94,7 +105,7 @@ EntrySink::EntrySink(std::int32_t source_id, std::optional<std::int64_t> stateme
     : source_id_(source_id), statement_id_(statement_id) {}
 
 EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& previous) {
-  if (operations_.size() >= buffer_rows_max) write();
+  if (operations_.size() >= buffer_rows_max || bytes_ >= buffer_bytes_max) write();
   const auto [at, fresh] = by_key_.try_emplace(std::string(source_key), operations_.size());
   if (fresh) {
     operations_.push_back({Operation::nothing, std::string(source_key), {}});
@@ -105,20 +116,24 @@ EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& pre
   return operations_[at->second];
 }
 
+void EntrySink::hold(Buffered& buffered, Operation operation, const core::Entry& entry) {
+  buffered.operation = operation;
+  buffered.entry = entry;
+  bytes_ += buffered.source_key.size() + text_bytes(entry);
+}
+
 void EntrySink::insert(std::string_view source_key, const core::Entry& entry) {
   Operation previous;
   Buffered& buffered = slot(source_key, previous);
   // A key that was there before this batch and comes again is an update of what is stored.
   const bool stored = previous == Operation::update || previous == Operation::remove;
-  buffered.operation = stored ? Operation::update : Operation::insert;
-  buffered.entry = entry;
+  hold(buffered, stored ? Operation::update : Operation::insert, entry);
 }
 
 void EntrySink::update(std::string_view source_key, const core::Entry& entry) {
   Operation previous;
   Buffered& buffered = slot(source_key, previous);
-  buffered.operation = previous == Operation::insert ? Operation::insert : Operation::update;
-  buffered.entry = entry;
+  hold(buffered, previous == Operation::insert ? Operation::insert : Operation::update, entry);
 }
 
 void EntrySink::remove(std::string_view source_key) {
@@ -140,6 +155,7 @@ void EntrySink::write() {
   write_batch(false);
   operations_.clear();
   by_key_.clear();
+  bytes_ = 0;
 }
 
 void EntrySink::write_batch(bool inserts) {

@@ -21,6 +21,8 @@ namespace pg_reconcile::pg {
 class EntrySink {
  public:
   static constexpr std::size_t buffer_rows_max = 20000;
+  static constexpr std::size_t buffer_bytes_max =
+      67108864;  // rows may be long: 1 MB in a file, more in a stream
 
   // An entry that the tables can't take: unknown channel or account, a day outside the channel's life. The
   // caller quarantines it.
@@ -52,6 +54,7 @@ class EntrySink {
   };
 
   Buffered& slot(std::string_view source_key, Operation& previous);
+  void hold(Buffered& buffered, Operation operation, const core::Entry& entry);
   void write();
   void write_batch(bool inserts);
 
@@ -59,6 +62,7 @@ class EntrySink {
   std::optional<std::int64_t> statement_id_;
   std::vector<Buffered> operations_;
   std::unordered_map<std::string, std::size_t> by_key_;
+  std::size_t bytes_ = 0;  // of the texts taken in since the last write
   std::vector<Refused> refused_;
   std::uint64_t changed_ = 0;
 };

@@ -196,8 +196,9 @@ RETURNS TABLE (row_no bigint, account text, book text, kind text, sub_kind text,
   AS '$libdir/pg_reconcile_statement', 'reconcile_parse_file';
 COMMENT ON FUNCTION reconcile.parse_file(text, text, text, text) IS 'A dry look at a file: the entries it would become. Rows that would be set aside and totals that do not agree are warnings. Nothing is stored';
 
+-- Takes its owner's rights itself, after it has seen who called: the path is a matter of the caller's.
 CREATE FUNCTION reconcile.ingest_file(source text, path text, business_date date DEFAULT NULL) RETURNS bigint
-  LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
   AS '$libdir/pg_reconcile_statement', 'reconcile_ingest_file';
 COMMENT ON FUNCTION reconcile.ingest_file(text, text, date) IS 'Takes a file in as a statement and returns its number; the same bytes again return the same number. business_date is used only where the file says none';
 

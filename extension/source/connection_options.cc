@@ -117,7 +117,7 @@ void validate(List* options, Oid catalog) {
     const std::string_view name = element->defname;
     const ConnectionOption* option = find(name);
     if (option == nullptr || option->place != place) refuse(name, place);
-    if (option->superuser_only && !superuser()) {
+    if (option->superuser_only && !pg::guarded([] { return superuser(); })) {
       throw core::Error(core::sqlstate::insufficient_privilege,
                         "only a superuser may set option \"" + std::string(name) + "\"",
                         "It makes the server's own account read a file.", "Use a password.");

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "extension/pg/settings.h"
@@ -67,6 +68,31 @@ bool lies_under(const std::string& path, const std::string& directory) {
       "pg_read_server_files.");
 }
 
+#ifdef O_PATH
+constexpr int pass_through = O_PATH;  // needs no right to list the folder, as a path doesn't
+#else
+constexpr int pass_through = O_RDONLY;
+#endif
+
+// Follows no link on the way either: whoever may write to a folder could exchange one for a link between the
+// moment the path was resolved and checked and this one. Leaves errno.
+int open_without_links(const std::string& path) {
+  Descriptor folder(open("/", pass_through | O_DIRECTORY | O_CLOEXEC));
+  std::size_t from = 1;
+  for (;;) {
+    const std::size_t slash = path.find('/', from);
+    const std::string name = path.substr(from, slash == std::string::npos ? slash : slash - from);
+    if (slash == std::string::npos) {
+      return openat(folder.number(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    }
+    Descriptor next(
+        openat(folder.number(), name.c_str(), pass_through | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (next.number() < 0) return -1;
+    folder = std::move(next);
+    from = slash + 1;
+  }
+}
+
 std::int64_t modified_ns(const struct stat& info) {
   return info.st_mtim.tv_sec * 1000000000L + info.st_mtim.tv_nsec;
 }
@@ -99,19 +125,30 @@ std::string allowed_path(std::string_view path, Oid role) {
       "The file must be readable by the operating system user that runs PostgreSQL.");
 }
 
-OpenFile::OpenFile(const std::string& resolved_path) : path_(resolved_path) {
-  const char* name = path_.c_str();
-  descriptor_ =
-      guarded([=] { return OpenTransientFile(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); });
-  if (descriptor_ < 0) {
-    throw core::Error(errno == ENOENT ? core::sqlstate::undefined_file : core::sqlstate::io_error,
-                      "file \"" + path_ + "\" cannot be read: " + strerror(errno), {},
+Descriptor::~Descriptor() {
+  if (number_ >= 0) close(number_);
+}
+
+OpenFile::Budget::Budget() {
+  if (guarded([] { return AcquireExternalFD(); })) return;
+  throw core::Error("53000", "too many files are open on this server", {},
+                    "Raise max_files_per_process and the account's limit of open files.");
+}
+
+OpenFile::Budget::~Budget() {
+  ReleaseExternalFD();
+}
+
+OpenFile::OpenFile(const std::string& resolved_path)
+    : path_(resolved_path), descriptor_(open_without_links(path_)) {
+  const int problem = errno;
+  if (descriptor_.number() < 0) {
+    throw core::Error(problem == ENOENT ? core::sqlstate::undefined_file : core::sqlstate::io_error,
+                      "file \"" + path_ + "\" cannot be read: " + strerror(problem), {},
                       "The file must be readable by the operating system user that runs PostgreSQL.");
   }
   struct stat info = {};
-  const bool regular = fstat(descriptor_, &info) == 0 && S_ISREG(info.st_mode);
-  if (!regular) {
-    CloseTransientFile(descriptor_);
+  if (fstat(descriptor(), &info) != 0 || !S_ISREG(info.st_mode)) {
     throw core::Error(core::sqlstate::invalid_parameter_value, "\"" + path_ + "\" is not a regular file", {},
                       "Give the path of one file.");
   }
@@ -119,20 +156,15 @@ OpenFile::OpenFile(const std::string& resolved_path) : path_(resolved_path) {
   modified_ns_ = modified_ns(info);
 }
 
-// Transaction end closes what an error left open; a number that is not ours any more is not closed again.
-OpenFile::~OpenFile() {
-  if (std::uncaught_exceptions() == 0) CloseTransientFile(descriptor_);
-}
-
 void OpenFile::rewind() const {
-  if (lseek(descriptor_, 0, SEEK_SET) != 0) {
+  if (lseek(descriptor(), 0, SEEK_SET) != 0) {
     throw core::Error(core::sqlstate::io_error, "file \"" + path_ + "\" cannot be read: " + strerror(errno));
   }
 }
 
 void OpenFile::require_unchanged() const {
   struct stat info = {};
-  if (fstat(descriptor_, &info) == 0 && info.st_size == bytes_ && modified_ns(info) == modified_ns_) return;
+  if (fstat(descriptor(), &info) == 0 && info.st_size == bytes_ && modified_ns(info) == modified_ns_) return;
   throw core::Error(core::sqlstate::object_not_in_prerequisite_state,
                     "file \"" + path_ + "\" changed while it was read", {},
                     "Write files under another name and rename them when they are complete; then try again.");

@@ -28,9 +28,12 @@
 #include "extension/statement/format_store.h"
 
 extern "C" {
+#include <access/htup_details.h>
+#include <catalog/pg_proc.h>
 #include <catalog/pg_type_d.h>
 #include <utils/builtins.h>
 #include <utils/date.h>
+#include <utils/syscache.h>
 }
 
 namespace {
@@ -171,6 +174,31 @@ std::string hex(std::string_view bytes) {
   }
   return text;
 }
+
+Oid raw_owner_of(Oid function) {
+  const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
+  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
+// The rights of a function's owner for as long as this lives, as SECURITY DEFINER gives them.
+class ActingOwner {
+ public:
+  explicit ActingOwner(Oid function) {
+    const Oid owner = pg::guarded([=] { return raw_owner_of(function); });
+    GetUserIdAndSecContext(&user_, &context_);
+    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE);
+  }
+  ~ActingOwner() { SetUserIdAndSecContext(user_, context_); }
+  ActingOwner(const ActingOwner&) = delete;
+  ActingOwner& operator=(const ActingOwner&) = delete;
+
+ private:
+  Oid user_ = InvalidOid;
+  int context_ = 0;
+};
 
 FileSource load_source(const std::string& name) {
   Spi spi;
@@ -511,9 +539,13 @@ std::int64_t Ingestion::run() {
 
 PG_RECONCILE_FUNCTION(reconcile_ingest_file) {
   pg::require_utf8_database();
+  // Whose rights count for the file is who called, and everything else is done with the owner's. SECURITY
+  // DEFINER would hide who called: the session's role is not it inside anybody else's definer function, view
+  // or index expression, which a superuser's session (autovacuum's too) runs as their owner.
+  const Oid caller = GetUserId();
+  const ActingOwner owner(fcinfo->flinfo->fn_oid);
   FileSource source = load_source(text_argument(fcinfo, 0));
-  // The function runs as its owner; whose rights count is who called.
-  const std::string path = pg::allowed_path(text_argument(fcinfo, 1), GetOuterUserId());
+  const std::string path = pg::allowed_path(text_argument(fcinfo, 1), caller);
   std::optional<core::Date> day;
   if (!PG_ARGISNULL(2)) day = DatumGetDateADT(fcinfo->args[2].value);
   PG_RETURN_INT64(Ingestion(std::move(source), path, day).run());

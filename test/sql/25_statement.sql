@@ -1,7 +1,7 @@
 -- The file road: formats, dry looks, statements, quarantine, re-issues, folders. Fixtures are made here.
 \setenv SCRATCH :scratch
 BEGIN;
-SELECT plan(70);
+SELECT plan(74);
 
 SET LOCAL client_min_messages = error;
 SELECT reconcile.create_channel('alipay', 'Asia/Shanghai', 'CNY', account => '2088', first_date => '2026-11-01');
@@ -270,6 +270,19 @@ RESET ROLE;
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'alipay.trade', 'sftp://h/x') $$, '0A000', NULL, 'only folders can be watched here');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'nothing', NULL) $$, '42704', 'file format "nothing" does not exist', 'an unknown format');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'nobody', 'generic.csv', NULL) $$, '42704', NULL, 'an unknown channel');
+
+-- ---- whose rights count, and how far a pattern reaches ----
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.ingest(path text) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$ SELECT reconcile.ingest_file('alipay bills', path) $$;
+ALTER FUNCTION trap.ingest(text) OWNER TO clerk;
+SELECT matches(pg_temp.error_of($$ SELECT trap.ingest('/etc/passwd') $$), '^42501 ', 'a superuser''s session lends its rights to nobody''s function');
+SELECT throws_ok(format('SELECT * FROM reconcile.list_inbox(%L)', :'scratch' || '/inbox/*/../../../etc/*'), '22023', NULL, 'a pattern does not lead out by ..');
+\! ln -s /etc "$SCRATCH/inbox/20261116" && ln -s /etc/passwd "$SCRATCH/inbox/20261118/l.csv" && printf x > "$SCRATCH/inbox/20261118/$(printf '\377').csv"
+SET LOCAL ROLE clerk;
+SELECT is((SELECT count(*) FROM reconcile.list_inbox(:'scratch' || '/inbox/{yyyyMMdd}/*') WHERE path ~ '20261116|l.csv'), 0::bigint, 'nor by links');
+SELECT is((SELECT array_agg(path ORDER BY path) FROM reconcile.list_inbox(:'scratch' || '/inbox/20261118/*.csv')),
+  ARRAY[:'scratch' || '/inbox/20261118/a.csv', :'scratch' || '/inbox/20261118/d.csv'], 'a name that is no text is left alone, its neighbours are not');
+RESET ROLE;
 
 SELECT * FROM finish();
 ROLLBACK;

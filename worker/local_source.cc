@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "extension/pg/background.h"
+#include "extension/pg/valid_text.h"
 
 namespace pg_reconcile::worker {
 namespace {
@@ -144,8 +145,13 @@ void set_state(std::int32_t source_id, const std::string& state, const std::stri
 void set_error(std::int32_t source_id, const std::string& state, const core::Error& error) {
   pg::in_transaction("noting the source's error", [&] {
     pg::Spi spi;
-    const std::string message =
+    std::string message =
         error.hint().empty() ? error.what() : std::string(error.what()) + ". HINT: " + error.hint();
+    // What a server says before it lets us in comes in its own encoding (GBK on a Windows in China): refusing
+    // to write that down would leave the state without its reason.
+    std::string full = pg::describe(error);
+    pg::make_valid(message.data());
+    pg::make_valid(full.data());
     spi.run(
         "INSERT INTO reconcile.source_state AS t (source_id, state, message, last_error, last_error_at)"
         " VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp())"
@@ -154,7 +160,7 @@ void set_error(std::int32_t source_id, const std::string& state, const core::Err
         "        last_error_at = excluded.last_error_at, pid = NULL,"
         "        since = CASE WHEN t.state = excluded.state THEN t.since ELSE pg_catalog.clock_timestamp() "
         "END",
-        {Argument::int4(source_id), text(state), text(message), text(pg::describe(error))});
+        {Argument::int4(source_id), text(state), text(message), text(full)});
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "extension/pg/valid_text.h"
+
 extern "C" {
 #include <access/xact.h>
 #include <storage/proc.h>
@@ -116,25 +118,9 @@ int sql_state_code(const char* s) {
   return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
 }
 
-// Messages quote input and are cut to fit: neither a torn character nor bytes that the database's encoding
-// doesn't know may reach the client.
-void make_valid(char* text) {
-  const int encoding = GetDatabaseEncoding();
-  int left = static_cast<int>(strlen(text));
-  while (left > 0) {
-    const int length = pg_encoding_verifymbchar(encoding, text, left);
-    if (length > 0) {
-      text += length;
-      left -= length;
-    } else {
-      *text++ = '?';
-      left--;
-    }
-  }
-}
-
 [[noreturn]] void raw_raise(Raised& raised) {
   if (raised.postgres != nullptr) ReThrowError(raised.postgres);
+  // Cut to fit: neither a torn character nor unknown bytes may reach the client.
   make_valid(raised.message);
   make_valid(raised.detail);
   make_valid(raised.hint);

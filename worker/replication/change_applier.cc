@@ -41,9 +41,28 @@ void ChangeApplier::load_superseded() {
   for (std::uint64_t row = 0; row < spi.rows(); row++) superseded_.insert(spi.text(row, 0));
 }
 
+void ChangeApplier::store_set_aside() {
+  for (pg::EntrySink::Refused& refused : sink_->take_refused()) {
+    Quarantined row;
+    row.position = commit_lsn_;
+    row.relation = source_.table_name();
+    row.operation = "update";
+    row.source_key = std::move(refused.source_key);
+    row.reason = std::move(refused.reason);
+    quarantined_.push_back(std::move(row));
+  }
+  if (quarantined_.empty()) return;
+  pg::Spi spi;  // a new one each time: it keeps the arguments of all its statements
+  for (const Quarantined& row : quarantined_) store_quarantined(spi, source_.id, row);
+  set_aside_ += quarantined_.size();
+  quarantined_.clear();
+}
+
 void ChangeApplier::write_some(std::size_t rows_min) {
+  if (quarantined_.size() >= set_aside_rows_max) store_set_aside();
   if (sink_->buffered() < rows_min) return;
   sink_->flush();
+  store_set_aside();
   pulse_();
 }
 
@@ -63,6 +82,7 @@ void ChangeApplier::store_removal(const std::string& key) {
 void ChangeApplier::begin_batch() {
   sink_.emplace(source_.id, std::nullopt);
   quarantined_.clear();
+  set_aside_ = 0;
   changes_ = 0;
 }
 
@@ -219,19 +239,8 @@ std::vector<std::string> ChangeApplier::next_stored_keys(const std::string& afte
 
 void ChangeApplier::finish_batch(Progress& progress) {
   sink_->flush();
-  pg::Spi spi;
-  for (const Quarantined& row : quarantined_) store_quarantined(spi, source_.id, row);
-  progress.quarantined += quarantined_.size();
-  for (pg::EntrySink::Refused& refused : sink_->take_refused()) {
-    Quarantined row;
-    row.position = commit_lsn_;
-    row.relation = source_.table_name();
-    row.operation = "update";
-    row.source_key = std::move(refused.source_key);
-    row.reason = std::move(refused.reason);
-    store_quarantined(spi, source_.id, row);
-    progress.quarantined++;
-  }
+  store_set_aside();
+  progress.quarantined += set_aside_;
   progress.applied += changes_;
   sink_.reset();
 }

@@ -61,6 +61,8 @@ class ChangeApplier {
   // Whether the record became an entry (in entry_); a rejected one is quarantined, a skipped one forgotten.
   core::NormaliseOutcome normalise(const core::RawRecord& record, const char* operation,
                                    const std::string& key);
+  // Writes the rows in quarantine: they are whole rows, and a batch may be a source's whole table.
+  void store_set_aside();
   // Writes what is buffered when it is enough to be worth it, and not so much that it takes long.
   void write_some(std::size_t rows_min);
   // Stores entry_ under the key of a row that is new at the source.
@@ -72,6 +74,7 @@ class ChangeApplier {
 
   static constexpr std::int64_t stored_keys_rows = 4'000;
   static constexpr std::size_t write_rows = 4'000;
+  static constexpr std::size_t set_aside_rows_max = 500;
 
   static constexpr std::size_t superseded_keys_max = 500'000;
 
@@ -89,6 +92,7 @@ class ChangeApplier {
   bool may_all_be_stored_ = false;
   bool has_entries_ = false;
   std::vector<Quarantined> quarantined_;
+  std::uint64_t set_aside_ = 0;  // rows of this batch that are in quarantine already
   core::Entry entry_;
   core::Rejection rejection_;
   core::Lsn commit_lsn_ = core::invalid_lsn;  // of the source transaction being read

@@ -196,6 +196,13 @@ BEGIN
       MESSAGE = format('permission denied to run a control query as "%s"', run_as),
       HINT = 'Name a role that you are a member of.';
   END IF;
+  -- The session's role is not always who calls: autovacuum runs index expressions of anybody. Whose code it is, is sure.
+  IF NOT (SELECT pg_has_role(p.proowner, run_as, 'MEMBER') FROM pg_proc p WHERE p.oid = function) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('permission denied to run %s as "%s"', function, run_as),
+      DETAIL = format('Its owner %s is no member of that role.', (SELECT p.proowner::regrole FROM pg_proc p WHERE p.oid = function)),
+      HINT = 'Give the function to a member of the role, or run it as a role of its owner''s.';
+  END IF;
   INSERT INTO reconcile.leg (channel, leg, version, valid_from, left_book, right_book, kinds, lags, edge_window,
                              calendar, control_query_function, control_query_role)
   SELECT l.channel, l.leg, l.version + 1, set_control_query.valid_from, l.left_book, l.right_book, l.kinds, l.lags,

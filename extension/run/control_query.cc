@@ -4,6 +4,7 @@
 
 extern "C" {
 #include <utils/acl.h>
+#include <utils/guc.h>
 }
 
 namespace pg_reconcile {
@@ -12,7 +13,7 @@ namespace {
 // The callback's role for as long as this lives; never the definer's rights.
 class ActingRole {
  public:
-  explicit ActingRole(Oid role) {
+  explicit ActingRole(Oid role) : settings_(pg::guarded([] { return NewGUCNestLevel(); })) {
     GetUserIdAndSecContext(&user_, &context_);
     SetUserIdAndSecContext(role, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
   }
@@ -20,7 +21,15 @@ class ActingRole {
   ActingRole(const ActingRole&) = delete;
   ActingRole& operator=(const ActingRole&) = delete;
 
+  // Settings that the callback changed go back: a search_path of its own would decide what the definer's
+  // later statements call. After an error the (sub)transaction's rollback does that.
+  void put_settings_back() const {
+    const int level = settings_;
+    pg::guarded([=] { AtEOXact_GUC(false, level); });
+  }
+
  private:
+  int settings_;
   Oid user_ = InvalidOid;
   int context_ = 0;
 };
@@ -30,12 +39,21 @@ class ActingRole {
 std::map<std::string, core::CountAndAmount> query_control(pg::Spi& spi, const LegConfig& leg,
                                                           core::Date day) {
   using pg::Argument;
-  spi.run("SELECT p.oid::regproc::text FROM pg_proc p WHERE p.oid = to_regprocedure($1)",
-          {Argument::text(leg.control_function)});
+  spi.run(
+      "SELECT p.oid::regproc::text, pg_has_role(p.proowner, $2::name, 'MEMBER'), p.proowner::regrole::text "
+      "FROM pg_proc p WHERE p.oid = to_regprocedure($1)",
+      {Argument::text(leg.control_function), Argument::text(leg.control_role)});
   if (spi.rows() == 0) {
     throw core::Error(core::sqlstate::undefined_object,
                       "control query " + leg.control_function + " of leg \"" + leg.leg + "\" does not exist",
                       "", "Name another one with reconcile.set_control_query().");
+  }
+  // Also checked when it was set; the owner, who decides what it does, may be another one since.
+  if (!spi.boolean(0, 1)) {
+    throw core::Error(core::sqlstate::insufficient_privilege,
+                      "permission denied to run " + leg.control_function + " as \"" + leg.control_role + "\"",
+                      "Its owner " + spi.text(0, 2) + " is no member of that role.",
+                      "Give the function to a member of the role, or run it as a role of its owner's.");
   }
   const std::string function = spi.text(0, 0);
   const char* role_name = leg.control_role.c_str();
@@ -45,6 +63,7 @@ std::map<std::string, core::CountAndAmount> query_control(pg::Spi& spi, const Le
   spi.run("SELECT c.currency::text, sum(c.entries)::bigint, sum(c.amount)::text FROM " + function +
               "($1, $2, $3) AS c (currency, entries, amount) GROUP BY 1",
           {Argument::text(leg.channel), Argument::text(leg.account), Argument::date(day)});
+  acting.put_settings_back();
   for (std::uint64_t i = 0; i < spi.rows(); i++) {
     counted[spi.text(i, 0)] = {spi.int8(i, 1), exact_decimal(spi.text(i, 2))};
   }

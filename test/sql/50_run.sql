@@ -2,7 +2,7 @@
 -- reason, that a proof line that does not hold publishes nothing and says which line and by how much.
 BEGIN;
 SET client_min_messages = warning;
-SELECT plan(55);
+SELECT plan(58);
 
 CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -162,6 +162,7 @@ DELETE FROM reconcile.entry WHERE source_key = 'in it';
 SET LOCAL session_replication_role = origin;
 SELECT matches(pg_temp.failed_run(:'d'), '^failed \| nothing published \| 1 \| 12\.34 \| line e', 'line e: an entry erased behind the triggers'' back');
 ROLLBACK TO tamper;
+CREATE ROLE test_run_author;
 CREATE FUNCTION public.counted(channel text, account text, business_date date) RETURNS TABLE (currency text, entries bigint, amount numeric)
 LANGUAGE sql AS $$ SELECT 'CNY', 5::bigint, 17.40 WHERE channel = 'pay' AND account = 'a' $$;
 SELECT is(reconcile.set_control_query('pay', 'internal-trade', 'public.counted(text, text, date)', 'postgres', :'d'), 2, 'a control query is a new version of the leg');
@@ -170,6 +171,18 @@ SELECT is(pg_temp.failed_run(:'d'),
 CREATE OR REPLACE FUNCTION public.counted(channel text, account text, business_date date) RETURNS TABLE (currency text, entries bigint, amount numeric)
 LANGUAGE sql AS $$ SELECT 'CNY', 4::bigint, 17.40 WHERE business_date = current_date - 10 $$;
 SELECT is((SELECT r.state FROM reconcile.run('pay', :'d') r LIMIT 1), 'succeeded', 'and when it agrees the line holds');
+CREATE SCHEMA hijack;
+GRANT USAGE ON SCHEMA hijack TO PUBLIC;
+CREATE FUNCTION hijack.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'I am %', current_user; END $$;
+CREATE OR REPLACE FUNCTION public.counted(channel text, account text, business_date date) RETURNS TABLE (currency text, entries bigint, amount numeric)
+LANGUAGE sql AS $$ SELECT set_config('search_path', 'hijack, pg_catalog', true); SELECT 'CNY', 4::bigint, 17.40 WHERE business_date = current_date - 10 $$;
+SELECT is((SELECT r.state FROM reconcile.run('pay', :'d') r LIMIT 1), 'succeeded', 'what a control query sets does not stay');
+ALTER FUNCTION public.counted(text, text, date) OWNER TO test_run_author;
+SELECT is(pg_temp.refusal(format('SELECT reconcile.run(''pay'', %L)', :'d')),
+  '42501 | permission denied to run public.counted(text,text,date) as "postgres" | Its owner test_run_author is no member of that role. | Give the function to a member of the role, or run it as a role of its owner''s.',
+  'nobody''s code runs with rights that its owner lacks');
+SELECT matches(pg_temp.refusal(format('SELECT reconcile.set_control_query(''pay'', ''internal-trade'', ''public.counted(text, text, date)'', ''postgres'', %L)', :'d')),
+  '^42501 \| permission denied to run .*counted', 'nor can it be set');
 ROLLBACK TO tamper;
 -- The chain: a later day that does not close takes the whole chain back.
 CREATE FUNCTION pg_temp.more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := NEW.amount + 1; RETURN NEW; END $$;

@@ -242,6 +242,11 @@ BEGIN
       MESSAGE = format('"%s" is not a currency', currency), DETAIL = format('Channel "%s".', name),
       HINT = 'Give an ISO 4217 code, such as CNY.';
   END IF;
+  IF go_live > current_date + 40 THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('first date %s lies too far in the future', go_live), DETAIL = format('Channel "%s".', name),
+      HINT = 'Give the day of go-live: entries of earlier days are quarantined, and none is taken in more than 40 days ahead.';
+  END IF;
   PERFORM reconcile.install();
   BEGIN
     INSERT INTO reconcile.channel (channel, time_zone, currency, day_start, late_commit_grace, first_date)

@@ -126,7 +126,8 @@ class TupleSink final : public core::RowSink {
     if (++bad_rows_ > warnings_max) return;
     std::string subject(bad.field);
     if (!bad.column.empty()) subject += " (column " + std::string(bad.column) + ")";
-    if (!bad.field.empty()) subject += " '" + std::string(bad.value) + "' ";
+    if (!bad.column.empty() || !bad.value.empty()) subject += " '" + std::string(bad.value) + "'";
+    if (!subject.empty()) subject += " ";
     warn("line " + std::to_string(bad.place.line) + " is set aside: " + subject + std::string(bad.reason),
          std::string(bad.raw));
   }

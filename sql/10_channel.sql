@@ -282,6 +282,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM reconcile.require_channel(channel);
+  IF coalesce(account, '') = '' THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an account needs a name',
+      DETAIL = format('Channel "%s".', channel),
+      HINT = 'Give the merchant id or account number as the channel writes it.';
+  END IF;
   INSERT INTO reconcile.account (channel, account) VALUES (create_account.channel, create_account.account);
 EXCEPTION WHEN unique_violation THEN
   RAISE EXCEPTION USING ERRCODE = 'duplicate_object',

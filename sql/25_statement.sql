@@ -246,6 +246,11 @@ BEGIN
       HINT = 'Options are expected (true), deadline, calendar, valid_from and settle; see docs/formats.md.';
   END IF;
   PERFORM (options ->> 'settle')::interval;
+  IF options ? 'calendar' AND NOT EXISTS (SELECT FROM reconcile.calendar c WHERE c.calendar = options ->> 'calendar') THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+      MESSAGE = format('calendar "%s" does not exist', options ->> 'calendar'),
+      HINT = 'Calendars are rows of reconcile.calendar and reconcile.calendar_day.';
+  END IF;
   IF location IS NOT NULL AND location !~ '^(file://)?/' THEN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('location "%s" can not be watched', location),
@@ -292,6 +297,10 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'waiving a statement needs a book, a business date and a reason',
       HINT = 'The reason stays with the day''s records: say why no statement will come.';
+  END IF;
+  IF book NOT IN ('internal', 'trade', 'fund', 'settlement', 'bank', 'notify') THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('book "%s" is not known', book),
+      HINT = 'Books are internal, trade, fund, settlement, bank and notify.';
   END IF;
   SELECT s.statement_id INTO made FROM reconcile.statement s
   WHERE s.channel = waive_statement.channel AND s.account IS NOT DISTINCT FROM waive_statement.account

@@ -39,7 +39,10 @@ AS $$
   )
   SELECT array_agg(o.reason ORDER BY o.priority, o.reason)
   FROM (
-    SELECT 1 AS priority, format('%s is to be signed off first', a.first_open) AS reason
+    SELECT 0 AS priority, format('account "%s" of channel "%s" does not exist', p_account, p_channel) AS reason
+    WHERE NOT EXISTS (SELECT FROM reconcile.account a WHERE a.channel = p_channel AND a.account = p_account)
+    UNION ALL
+    SELECT 1, format('%s is to be signed off first', a.first_open)
     FROM (SELECT coalesce(a.signed_through + 1,
                           (SELECT min(r.business_date) FROM reconcile.run r WHERE r.channel = p_channel
                            AND r.account = p_account AND r.current)) AS first_open

@@ -1,5 +1,6 @@
 // reconcile.list_inbox: the files that have arrived where a source expects them. Deciding what to do with
 // them is reconcile.scan_inbox's business.
+#include <errno.h>
 #include <glob.h>
 #include <sys/stat.h>
 
@@ -79,6 +80,16 @@ bool has_readable_name(const char* path) {
   return false;
 }
 
+// glob() asks what to do about a folder that it can't read. One that has gone meanwhile holds nothing; any
+// other would look like an empty one for ever.
+std::string unreadable;
+
+int note_unreadable(const char* folder, int problem) {
+  if (problem == ENOENT) return 0;
+  unreadable = folder;
+  return 1;
+}
+
 void raw_store(ReturnSetInfo* result, const FoundFile& file) {
   const Datum values[] = {CStringGetTextDatum(file.path), Int64GetDatum(file.bytes),
                           TimestampTzGetDatum(file.modified_at), DateADTGetDatum(file.date)};
@@ -97,14 +108,16 @@ PG_RECONCILE_FUNCTION(reconcile_list_inbox) {
   const Oid role = GetUserId();
   (void)pg::allowed_path(pattern.fixed_directory(), role);
 
+  unreadable.clear();
   glob_t found = {};
   const std::unique_ptr<glob_t, void (*)(glob_t*)> owner(&found, globfree);
-  const int result = glob(pattern.glob().c_str(), 0, nullptr, &found);
+  const int result = glob(pattern.glob().c_str(), 0, note_unreadable, &found);
   if (result == GLOB_NOMATCH) return static_cast<Datum>(0);
   if (result != 0) {
-    throw core::Error(core::sqlstate::io_error,
-                      "folder \"" + pattern.fixed_directory() + "\" cannot be listed", {},
-                      "It must be readable by the operating system user that runs PostgreSQL.");
+    throw core::Error(
+        core::sqlstate::io_error,
+        "folder \"" + (unreadable.empty() ? pattern.fixed_directory() : unreadable) + "\" cannot be listed",
+        {}, "It must be readable by the operating system user that runs PostgreSQL.");
   }
   auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   Reach reach(role);

@@ -86,7 +86,7 @@ std::string unreadable;
 
 int note_unreadable(const char* folder, int problem) {
   if (problem == ENOENT) return 0;
-  unreadable = folder;
+  unreadable = core::printable(folder, PATH_MAX);
   return 1;
 }
 

@@ -1,6 +1,7 @@
 // The library's front: PostgreSQL reads the magic block and calls _PG_init.
 #include "extension/launcher/launcher.h"
 #include "extension/pg/settings.h"
+#include "extension/progress/progress_memory.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -9,5 +10,6 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init(void) {
   pg_reconcile::pg::define_settings();
   pg_reconcile::launcher::initialise();
+  pg_reconcile::progress::initialise();
 }
 }

@@ -19,6 +19,20 @@ BEGIN
 END
 $$;
 
+-- Who owns the schema owns what is in it in the end: a schema that somebody prepared is a trap.
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+             WHERE n.nspname = 'reconcile' AND NOT r.rolsuper AND r.rolname <> current_user) THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'schema "reconcile" belongs to somebody else',
+      DETAIL = format('Its owner is "%s".', (SELECT pg_catalog.pg_get_userbyid(n.nspowner)
+                                             FROM pg_catalog.pg_namespace n WHERE n.nspname = 'reconcile')),
+      HINT = 'Rename or drop it, or ALTER SCHEMA reconcile OWNER TO CURRENT_USER when you know what is in it.';
+  END IF;
+END
+$$;
+
 GRANT reconcile_reader TO reconcile_operator, reconcile_approver, reconcile_admin;
 
 GRANT USAGE ON SCHEMA reconcile

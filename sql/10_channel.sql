@@ -1,7 +1,7 @@
 -- Configuration, as data: channels, accounts, calendars, legs and their rules.
 
 CREATE TABLE reconcile.channel (
-  channel            text PRIMARY KEY CHECK (channel <> ''),
+  channel            text PRIMARY KEY CHECK (channel <> '' AND channel !~ '[[:cntrl:]]'),
   time_zone          text NOT NULL,
   currency           text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
   day_start          interval NOT NULL DEFAULT '0' CHECK (day_start > '-24 hours' AND day_start < '24 hours'),
@@ -24,7 +24,7 @@ COMMENT ON COLUMN reconcile.channel.created_by IS 'Who created the channel';
 
 CREATE TABLE reconcile.account (
   channel        text NOT NULL REFERENCES reconcile.channel,
-  account        text NOT NULL CHECK (account <> ''),
+  account        text NOT NULL CHECK (account <> '' AND account !~ '[[:cntrl:]]'),
   signed_through date,
   created_at     timestamptz NOT NULL DEFAULT now(),
   created_by     name NOT NULL DEFAULT session_user,
@@ -167,28 +167,10 @@ CREATE TABLE reconcile.access (
   account text,
   UNIQUE NULLS NOT DISTINCT (member, channel, account)
 );
-COMMENT ON TABLE reconcile.access IS 'Row level security: a role named here, and its members, see only the channels and accounts listed; a role not named here sees all that its grants allow';
+COMMENT ON TABLE reconcile.access IS 'Row level security: a role named here, and its members, see only the channels and accounts listed, whatever role they SET; a role not named here sees all that its grants allow';
 COMMENT ON COLUMN reconcile.access.member IS 'The role';
 COMMENT ON COLUMN reconcile.access.channel IS 'A channel that it sees';
 COMMENT ON COLUMN reconcile.access.account IS 'An account that it sees; NULL: all of the channel';
-
--- What the current user may see. Policies ask once a query, in sub-selects that refer to no row; therefore arrays.
-CREATE FUNCTION reconcile.visible_channels() RETURNS text[]
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT array_agg(DISTINCT a.channel) FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
-  WHERE pg_has_role(r.oid, 'MEMBER')
-$$;
-COMMENT ON FUNCTION reconcile.visible_channels() IS 'The channels that the current user is restricted to by reconcile.access; NULL: not restricted';
-
-CREATE FUNCTION reconcile.visible_accounts() RETURNS text[]
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT array_agg(DISTINCT a.channel || E'\x1f' || coalesce(a.account, ''))
-  FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
-  WHERE pg_has_role(r.oid, 'MEMBER')
-$$;
-COMMENT ON FUNCTION reconcile.visible_accounts() IS 'The accounts that the current user is restricted to, as channel, unit separator (0x1f), account (empty: all of the channel); NULL: not restricted';
 
 CREATE FUNCTION reconcile.next_due_date(from_date date, lag_days integer, calendar text) RETURNS date
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -352,9 +334,7 @@ GRANT SELECT ON reconcile.channel, reconcile.account, reconcile.calendar, reconc
   reconcile.match_rule, reconcile.fee_schedule, reconcile.handler, reconcile.access
   TO reconcile_reader, reconcile_worker;
 GRANT INSERT, UPDATE, DELETE ON reconcile.calendar, reconcile.calendar_day, reconcile.access TO reconcile_admin;
-GRANT EXECUTE ON FUNCTION reconcile.visible_channels(), reconcile.visible_accounts(), reconcile.next_due_date(date, integer, text),
-  reconcile.require_channel(text), reconcile.require_account(text, text),
-  reconcile.require_open_channel_day(text, date) TO reconcile_reader, reconcile_worker;
+GRANT EXECUTE ON FUNCTION reconcile.next_due_date(date, integer, text) TO reconcile_reader, reconcile_worker;
 GRANT EXECUTE ON FUNCTION
   reconcile.create_channel(text, text, text, interval, text, interval, date, jsonb, interval),
   reconcile.create_account(text, text) TO reconcile_admin;

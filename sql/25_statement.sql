@@ -293,6 +293,7 @@ BEGIN
   IF account IS NOT NULL THEN
     PERFORM reconcile.require_account(channel, account);
   END IF;
+  PERFORM reconcile.require_access(channel, account);
   IF reason IS NULL OR btrim(reason) = '' OR business_date IS NULL OR book IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'waiving a statement needs a book, a business date and a reason',
@@ -329,6 +330,9 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'accepting a statement needs a reason';
   END IF;
   SELECT s.* INTO stored FROM reconcile.statement s WHERE s.statement_id = accept_statement.statement_id FOR UPDATE;
+  IF FOUND THEN
+    PERFORM reconcile.require_access(stored.channel, stored.account);
+  END IF;
   IF stored.state IS DISTINCT FROM 'control_mismatch' THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = format('statement %s is %s', statement_id, coalesce(stored.state, 'unknown')),
@@ -395,6 +399,7 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no file source %s', scan_inbox.source_id),
       HINT = 'SELECT source_id, source FROM reconcile.source_status;';
   END IF;
+  PERFORM reconcile.require_access(from_source.channel, from_source.account);
   IF from_source.location IS NULL OR NOT from_source.enabled
      OR NOT pg_try_advisory_xact_lock(hashtext('pg_reconcile inbox'), scan_inbox.source_id) THEN
     RETURN;

@@ -6,6 +6,7 @@
 CREATE TABLE reconcile.entry_change (
   change_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  cluster    bigint NOT NULL DEFAULT reconcile.local_system_identifier(),
   channel    text NOT NULL,
   account    text NOT NULL,
   recon_date date NOT NULL,
@@ -17,6 +18,7 @@ CREATE INDEX entry_change_day ON reconcile.entry_change (channel, account, recon
 COMMENT ON TABLE reconcile.entry_change IS 'Append-only: what changed in which day of an account, so that a run knows what its snapshot did not see';
 COMMENT ON COLUMN reconcile.entry_change.change_id IS 'Order of recording';
 COMMENT ON COLUMN reconcile.entry_change.xid IS 'The transaction that changed the entries';
+COMMENT ON COLUMN reconcile.entry_change.cluster IS 'The database cluster that xid is of: a dump carries rows into others';
 COMMENT ON COLUMN reconcile.entry_change.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.entry_change.account IS 'The account';
 COMMENT ON COLUMN reconcile.entry_change.recon_date IS 'The day that changed';

@@ -17,6 +17,7 @@ CREATE TABLE reconcile.run (
   started_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
   finished_at      timestamptz,
   snapshot         pg_snapshot,
+  cluster          bigint DEFAULT reconcile.local_system_identifier(),
   positions        jsonb,
   rules            jsonb,
   left_entries     bigint,
@@ -52,6 +53,7 @@ COMMENT ON COLUMN reconcile.run.requested_by IS 'Who started it: the day''s prep
 COMMENT ON COLUMN reconcile.run.started_at IS 'When it started';
 COMMENT ON COLUMN reconcile.run.finished_at IS 'When it ended';
 COMMENT ON COLUMN reconcile.run.snapshot IS 'The snapshot that it read';
+COMMENT ON COLUMN reconcile.run.cluster IS 'The database cluster that snapshot is of: a dump carries rows into others';
 COMMENT ON COLUMN reconcile.run.positions IS 'Position and time of the sources at that snapshot';
 COMMENT ON COLUMN reconcile.run.rules IS 'Versions of the leg and of each pass';
 COMMENT ON COLUMN reconcile.run.left_entries IS 'Effective entries of the left book that the day took in';

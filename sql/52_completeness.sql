@@ -1,5 +1,16 @@
 -- What a run waits for. Empty: the day is complete for the leg.
 
+-- Transaction ids mean nothing in another cluster, and a dump carries both runs and changes there: what changed since
+-- the restore is new to every run from before it, and what was restored is known to every run made since.
+CREATE FUNCTION reconcile.run_has_seen(run_snapshot pg_snapshot, run_cluster bigint, change_xid xid8,
+                                       change_cluster bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN run_cluster = change_cluster THEN pg_visible_in_snapshot(change_xid, run_snapshot)
+              ELSE run_cluster = reconcile.local_system_identifier() END
+$$;
+COMMENT ON FUNCTION reconcile.run_has_seen(pg_snapshot, bigint, xid8, bigint) IS 'Whether the snapshot that a run read showed what a transaction changed';
+
 -- Why a book of a day is not complete: statements that are missing, or whose totals do not agree.
 CREATE FUNCTION reconcile.missing_statements(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -54,6 +65,7 @@ CREATE FUNCTION reconcile.waiting_for(p_channel text, p_account text, p_leg text
                                       p_right_book text, p_day date) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+  SELECT reconcile.require_access(p_channel, p_account);
   SELECT array_agg(w.reason ORDER BY w.priority, w.reason)
   FROM (
     SELECT 1 AS priority, format('the run of %s, which comes first', l.day + 1) AS reason

@@ -8,35 +8,6 @@ AS 'MODULE_PATHNAME', 'reconcile_run_leg';
 COMMENT ON FUNCTION reconcile.run_leg(text, text, text, date, boolean, boolean)
 IS 'Runs one leg of one account for a day, and again every later day that had been run; returns a JSON array of reconcile.run rows';
 
--- The role that calls, behind every SECURITY DEFINER function on the way.
-CREATE FUNCTION reconcile.calling_role() RETURNS name
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT CASE WHEN current_setting('role') = 'none' THEN session_user ELSE current_setting('role')::name END
-$$;
-COMMENT ON FUNCTION reconcile.calling_role() IS 'The role in effect outside SECURITY DEFINER functions: SET ROLE''s, else the login';
-
-CREATE FUNCTION reconcile.require_access(channel text, account text) RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  caller name := reconcile.calling_role();
-BEGIN
-  IF EXISTS (SELECT FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
-             WHERE pg_has_role(caller, r.oid, 'MEMBER'))
-     AND NOT EXISTS (SELECT FROM reconcile.access a JOIN pg_roles r ON r.rolname = a.member
-                     WHERE pg_has_role(caller, r.oid, 'MEMBER') AND a.channel = require_access.channel
-                       AND (a.account IS NULL OR a.account = require_access.account))
-     AND NOT (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles r WHERE r.rolname = caller) THEN
-    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-      MESSAGE = format('permission denied for account "%s" of channel "%s"', account, channel),
-      DETAIL = format('Role "%s" is restricted by reconcile.access.', caller),
-      HINT = 'An administrator can add the account to reconcile.access.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION reconcile.require_access(text, text) IS 'Raises insufficient_privilege when row level security hides the account from the caller';
-
 CREATE FUNCTION reconcile.run(channel text, business_date date, account text DEFAULT NULL, leg text DEFAULT NULL,
                               method text DEFAULT 'batch', dry_run boolean DEFAULT false, force boolean DEFAULT false)
 RETURNS SETOF reconcile.run
@@ -61,11 +32,11 @@ BEGIN
     FROM reconcile.account a
     JOIN (SELECT DISTINCT g.channel, g.leg FROM reconcile.leg g) l ON l.channel = a.channel
     WHERE a.channel = run.channel AND (run.account IS NULL OR a.account = run.account)
+      AND reconcile.has_access(a.channel, a.account)
       AND (run.leg IS NULL OR l.leg = run.leg)
     ORDER BY a.account, l.leg
   LOOP
     targets := targets + 1;
-    PERFORM reconcile.require_access(channel, target.account);
     RETURN QUERY
       SELECT r.* FROM jsonb_array_elements(
         reconcile.run_leg(channel, target.account, target.leg, business_date, coalesce(dry_run, false),
@@ -91,8 +62,11 @@ AS $$
     SELECT min(s.business_date) AS day FROM reconcile.statement s
     WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.state IN ('accepted', 'waived')
   ), first_entry AS (
-    SELECT min(g.recon_date) AS day FROM reconcile.entry_change g
-    WHERE g.channel = p_channel AND g.account = p_account
+    -- maintain() forgets changes that every leg has seen; a leg that is added later finds the totals.
+    SELECT least((SELECT min(g.recon_date) FROM reconcile.entry_change g
+                  WHERE g.channel = p_channel AND g.account = p_account),
+                 (SELECT min(t.recon_date) FROM reconcile.entry_total t
+                  WHERE t.channel = p_channel AND t.account = p_account)) AS day
   ), first_run AS (
     SELECT min(r.business_date) AS day FROM reconcile.run r
     WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
@@ -113,19 +87,20 @@ CREATE FUNCTION reconcile.next_run_day(p_channel text, p_account text, p_leg tex
                                        p_after date DEFAULT '-infinity') RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+  SELECT reconcile.require_access(p_channel, p_account);
   WITH setting AS (
     SELECT a.signed_through, ((p_as_of AT TIME ZONE c.time_zone) - c.day_start)::date - 1 AS last_whole_day
     FROM reconcile.channel c JOIN reconcile.account a ON a.channel = c.channel AND a.account = p_account
     WHERE c.channel = p_channel
   ), done AS (
-    SELECT r.business_date AS day, r.snapshot
+    SELECT r.business_date AS day, r.snapshot, r.cluster
     FROM reconcile.run r, setting s
     WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
       AND r.business_date > coalesce(s.signed_through, '-infinity')
   ), changed AS (
     SELECT min(g.recon_date) AS day
     FROM reconcile.entry_change g JOIN done r ON r.day = g.recon_date
-    WHERE g.channel = p_channel AND g.account = p_account AND NOT pg_visible_in_snapshot(g.xid, r.snapshot)
+    WHERE g.channel = p_channel AND g.account = p_account AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, g.xid, g.cluster)
       AND g.recon_date > p_after
   ), first_open AS (
     SELECT greatest(reconcile.first_due_day(p_channel, p_account, p_leg), s.signed_through + 1) AS day FROM setting s
@@ -148,7 +123,7 @@ AS $$
       AND f.state = 'failed' AND f.finished_at > p_as_of - interval '1 hour'
       AND NOT EXISTS (SELECT FROM reconcile.entry_change g
                       WHERE g.channel = p_channel AND g.account = p_account AND g.recon_date <= n.day
-                        AND NOT pg_visible_in_snapshot(g.xid, f.snapshot)))
+                        AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, g.xid, g.cluster)))
 $$;
 COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';
 
@@ -266,4 +241,4 @@ GRANT SELECT ON reconcile.run, reconcile.run_total, reconcile.discrepancy, recon
 GRANT EXECUTE ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean),
   reconcile.next_run_day(text, text, text, timestamptz, date) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON PROCEDURE reconcile.run_due(timestamptz) TO reconcile_operator, reconcile_worker;
-GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date), reconcile.calling_role() TO reconcile_reader;
+GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date) TO reconcile_reader;

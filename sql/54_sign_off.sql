@@ -30,6 +30,7 @@ COMMENT ON FUNCTION reconcile.assign(bigint, name) IS 'Gives a discrepancy an ow
 CREATE FUNCTION reconcile.sign_off_obstacles(p_channel text, p_account text, p_day date, p_signer name) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+  SELECT reconcile.require_access(p_channel, p_account);
   WITH day_run AS (
     SELECT r.* FROM reconcile.run r
     WHERE r.channel = p_channel AND r.account = p_account AND r.business_date = p_day AND r.current
@@ -69,7 +70,7 @@ AS $$
     UNION ALL
     SELECT 4, format('leg %s: entries changed since run %s', r.leg, r.run_id) FROM day_run r
     WHERE EXISTS (SELECT FROM reconcile.entry_change g WHERE g.channel = p_channel AND g.account = p_account
-                  AND g.recon_date <= p_day AND NOT pg_visible_in_snapshot(g.xid, r.snapshot)
+                  AND g.recon_date <= p_day AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, g.xid, g.cluster)
                   AND g.recon_date > coalesce((SELECT a.signed_through FROM reconcile.account a
                                                WHERE a.channel = p_channel AND a.account = p_account), '-infinity'))
     UNION ALL

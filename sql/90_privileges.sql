@@ -68,6 +68,36 @@ CREATE POLICY discrepancy_access ON reconcile.adjustment USING (
   (SELECT reconcile.visible_channels()) IS NULL
   OR EXISTS (SELECT FROM reconcile.discrepancy d WHERE d.discrepancy_id = adjustment.discrepancy_id));
 
+-- A source is seen by who may see a channel that it may feed; what belongs to it is seen with it.
+ALTER TABLE reconcile.source ENABLE ROW LEVEL SECURITY;
+CREATE POLICY source_access ON reconcile.source USING (
+  (SELECT reconcile.visible_channels()) IS NULL
+  OR (CASE WHEN channel IS NOT NULL AND account IS NOT NULL THEN
+        ARRAY[channel || E'\x1f', channel || E'\x1f' || account] && (SELECT reconcile.visible_accounts())
+      WHEN channel IS NOT NULL THEN channel = ANY ((SELECT reconcile.visible_channels())::text[])
+      ELSE channels && (SELECT reconcile.visible_channels()) END));
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['source_position', 'source_state', 'source_error', 'inbox_file'] LOOP
+    EXECUTE format('ALTER TABLE reconcile.%I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('CREATE POLICY source_access ON reconcile.%1$I USING (
+                      (SELECT reconcile.visible_channels()) IS NULL
+                      OR EXISTS (SELECT FROM reconcile.source s WHERE s.source_id = %1$I.source_id))', name);
+  END LOOP;
+END
+$$;
+
+-- Everybody sees what restricts them; only administrators see what restricts others.
+ALTER TABLE reconcile.access ENABLE ROW LEVEL SECURITY;
+CREATE POLICY access_access ON reconcile.access USING (
+  pg_catalog.pg_has_role('reconcile_admin', 'MEMBER')
+  OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+             WHERE r.rolname = access.member
+               AND (pg_catalog.pg_has_role(r.oid, 'MEMBER')
+                    OR pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))));
+
 -- Every member table and every sequence travels with pg_dump; shipped rows don't.
 DO $$
 DECLARE

@@ -7,6 +7,7 @@
 #include "extension/compare/executor_source.h"
 #include "extension/compare/filter.h"
 #include "extension/compare/row_hasher.h"
+#include "extension/pg/progress.h"
 
 extern "C" {
 #include <executor/tuptable.h>
@@ -149,6 +150,7 @@ std::uint64_t first_word(const core::KeyedHash::Secret& secret) {
 }  // namespace
 
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result) {
+  const Progress progress(Command::compare, {});
   const ComparedRelation left(request.left_relation);
   const ComparedRelation right(request.right_relation);
   const core::KeyedHash::Secret secret = random_secret();
@@ -168,9 +170,12 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
 
   const core::KeyedHash hash(secret);
   RowHasher hasher(plan, hash);
+  Progress::phase(Phase::reading_left, left.estimated_rows());
   std::vector<core::CompactRow> left_rows = left_source.read(hasher);
+  Progress::phase(Phase::reading_right, right.estimated_rows());
   std::vector<core::CompactRow> right_rows = right_source.read(hasher);
 
+  Progress::phase(Phase::matching, static_cast<std::int64_t>(left_rows.size() + right_rows.size()));
   CompareSummary summary;
   summary.left_rows = left_rows.size();
   summary.right_rows = right_rows.size();
@@ -179,6 +184,7 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   summary.matched = core::match_rows(std::move(left_rows), std::move(right_rows), leftovers, interrupts);
   if (!keep_rows) return summary;
 
+  Progress::phase(Phase::writing);
   if (writer != nullptr) writer->describe(left_source.description(), right_source.description());
   leftovers.fetch(core::Side::left, left_source, writer.get());
   leftovers.fetch(core::Side::right, right_source, writer.get());

@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "extension/pg/progress.h"
 #include "extension/pg/spi.h"
 
 extern "C" {
@@ -155,6 +156,7 @@ void ExecutorSource::receive(TupleTableSlot* slot) {
   const MemoryContext before = MemoryContextSwitchTo(memory);
   rows_.push_back(hasher_->hash(values_.data(), slot->tts_isnull, rows_.size()));
   MemoryContextSwitchTo(before);
+  if (rows_.size() % Progress::report_rows == 0) Progress::rows_done(rows_.size());
   if (!memory->isReset) MemoryContextReset(memory);
 }
 

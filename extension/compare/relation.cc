@@ -63,6 +63,9 @@ ComparedRelation::ComparedRelation(Oid oid) : oid_(oid) {
   }
   name_ = guarded([=] { return raw_qualified_name(relation); });
   const char kind = relation->rd_rel->relkind;
+  if (relation->rd_rel->reltuples >= 0) {
+    estimated_rows_ = static_cast<std::int64_t>(relation->rd_rel->reltuples);
+  }
   const TupleDesc description = RelationGetDescr(relation);
   for (int i = 0; i < description->natts; i++) {
     const FormData_pg_attribute* column = TupleDescAttr(description, i);

@@ -1,6 +1,8 @@
 // A relation that rows are read from: its columns, its name as SQL writes it, and what the caller may read.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,8 @@ class ComparedRelation {
   // Schema-qualified and quoted where needed; also how messages name the relation.
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::vector<RelationColumn>& columns() const { return columns_; }
+  // What the planner's statistics say; disengaged when they say nothing.
+  [[nodiscard]] std::optional<std::int64_t> estimated_rows() const { return estimated_rows_; }
   [[nodiscard]] const RelationColumn* find(std::string_view column) const;
   // Throws 42703 with the columns there are.
   [[nodiscard]] const RelationColumn& require(std::string_view column, const char* argument) const;
@@ -40,6 +44,7 @@ class ComparedRelation {
   Oid oid_;
   std::string name_;
   std::vector<RelationColumn> columns_;
+  std::optional<std::int64_t> estimated_rows_;
 };
 
 // An identifier as SQL needs it, quoted where needed.

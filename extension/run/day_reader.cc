@@ -7,6 +7,7 @@
 
 #include "core/digest/row_hash.h"
 #include "core/error.h"
+#include "extension/pg/progress.h"
 
 extern "C" {
 #include <storage/itemptr.h>
@@ -55,6 +56,7 @@ class BookReader {
   void read(pg::Cursor& cursor, bool carried) {
     while (cursor.next_batch()) {
       for (std::uint64_t row = 0; row < cursor.rows(); row++) take(cursor, row, carried);
+      pg::Progress::rows_done(day_.entries.size());
     }
   }
 

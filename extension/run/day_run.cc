@@ -6,6 +6,7 @@
 
 #include "core/digest/row_hash.h"
 #include "core/error.h"
+#include "extension/pg/progress.h"
 #include "extension/run/control_query.h"
 #include "extension/run/stored_rows.h"
 
@@ -57,10 +58,15 @@ std::vector<Argument> DayRun::leg_arguments() const {
 DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   Stopwatch watch;
   const std::uint64_t seed = random_seed();
+  using pg::Phase;
+  using pg::Progress;
+  Progress::phase(Phase::reading_left, expected_rows(leg_.left_book));
   left_ = read_book_day(snapshot_, leg_, leg_.left_book, day_, seed, kinds_, currencies_);
+  Progress::phase(Phase::reading_right, expected_rows(leg_.right_book));
   right_ = read_book_day(snapshot_, leg_, leg_.right_book, day_, seed, kinds_, currencies_);
   result_.read_s = watch.lap();
 
+  Progress::phase(Phase::matching);
   pg::BackendInterrupts interrupts;
   const std::vector<core::MatchPass> passes = leg_.match_passes();
   const core::DayMatch match =
@@ -69,19 +75,37 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   digest_matches(match);
   result_.match_s = watch.lap();
 
+  Progress::phase(Phase::writing);
   write_matches(match);
   write_open_items(Side::left, match.left_open);
   write_open_items(Side::right, match.right_open);
+  Progress::phase(Phase::classifying);
   classify(ledger);
   result_.write_s = watch.lap();
 
+  Progress::phase(Phase::proving);
   read_aggregates();
   read_previous();
   read_statements();
   read_control();
   result_.proof = core::prove_day(result_.figures);
+  Progress::phase(Phase::done);
   result_.prove_s = watch.lap();
   return std::move(result_);
+}
+
+// For run_progress: what the totals count for the day, and what is carried in.
+std::int64_t DayRun::expected_rows(const std::string& book) {
+  std::vector<Argument> arguments = leg_arguments();
+  arguments.push_back(Argument::text(book));
+  arguments.push_back(Argument::text_array(leg_.kinds));
+  spi_.run(
+      "SELECT (SELECT coalesce(sum(t.entries), 0) FROM reconcile.entry_total t WHERE t.channel = $1 "
+      "AND t.account = $2 AND t.recon_date = $4 AND t.book = $5 AND t.kind = ANY ($6))::bigint + "
+      "(SELECT count(*) FROM reconcile.open_item o WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 "
+      "AND o.book = $5 AND o.opened_on < $4 AND (o.closed_on IS NULL OR o.closed_on >= $4))",
+      arguments);
+  return spi_.int8(0, 0);
 }
 
 void DayRun::count_matches(const core::DayMatch& match) {

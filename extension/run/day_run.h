@@ -58,6 +58,7 @@ class DayRun {
     std::optional<CarriedItem> left, right;  // the unmatched entries
   };
 
+  std::int64_t expected_rows(const std::string& book);
   void write_matches(const core::DayMatch& match);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
   std::vector<Finding> read_findings();

@@ -16,6 +16,7 @@
 #include "core/digest/row_hash.h"
 #include "core/error.h"
 #include "core/matching/discrepancy_ledger.h"
+#include "extension/pg/progress.h"
 #include "extension/pg/spi.h"
 #include "extension/pg/subtransaction.h"
 #include "extension/run/day_run.h"
@@ -284,6 +285,7 @@ class LegRun {
     take_back(spi);
     core::DiscrepancyLedger ledger = load_ledger(spi);
     for (const PlannedDay& planned : days_) {
+      pg::Progress::day(planned.day);
       spi.run("SELECT nextval('reconcile.run_run_id_seq')");
       const std::int64_t run_id = spi.int8(0, 0);
       LegConfig leg = load_leg(spi, request_.channel, request_.account, request_.leg, planned.day);
@@ -339,7 +341,8 @@ class LegRun {
     spi.run(
         "INSERT INTO reconcile.run OVERRIDING SYSTEM VALUE "
         "SELECT r.* FROM jsonb_populate_record(NULL::reconcile.run, "
-        "$1::jsonb || jsonb_build_object('finished_at', clock_timestamp(), 'run_id', "
+        "$1::jsonb || jsonb_build_object('finished_at', clock_timestamp(), 'cluster', "
+        "reconcile.local_system_identifier(), 'run_id', "
         "coalesce(($1::jsonb ->> 'run_id')::bigint, nextval('reconcile.run_run_id_seq')))) r RETURNING "
         "finished_at::text",
         {Argument::text(json::serialize(row))});
@@ -425,8 +428,10 @@ std::string text_argument(FunctionCallInfo fcinfo, int index) {
 }  // namespace
 
 PG_RECONCILE_FUNCTION(reconcile_run_leg) {
-  LegRun run({text_argument(fcinfo, 0), text_argument(fcinfo, 1), text_argument(fcinfo, 2),
-              PG_GETARG_DATEADT(3), PG_GETARG_BOOL(4), PG_GETARG_BOOL(5)});
+  const Request request{text_argument(fcinfo, 0), text_argument(fcinfo, 1), text_argument(fcinfo, 2),
+                        PG_GETARG_DATEADT(3),     PG_GETARG_BOOL(4),        PG_GETARG_BOOL(5)};
+  const pg::Progress progress(pg::Command::run, {request.channel, request.account, request.leg, request.day});
+  LegRun run(request);
   const std::string rows = json::serialize(run.execute());
   const char* text = rows.c_str();
   return pg::guarded([=] { return CStringGetTextDatum(text); });

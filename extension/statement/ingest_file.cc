@@ -546,6 +546,11 @@ PG_RECONCILE_FUNCTION(reconcile_ingest_file) {
   const ActingOwner owner(fcinfo->flinfo->fn_oid);
   FileSource source = load_source(text_argument(fcinfo, 0));
   const std::string path = pg::allowed_path(text_argument(fcinfo, 1), caller);
+  {
+    Spi spi;
+    spi.run("SELECT reconcile.require_access($1, nullif($2, ''))",
+            {Argument::text(source.channel), Argument::text(source.account)});
+  }
   std::optional<core::Date> day;
   if (!PG_ARGISNULL(2)) day = DatumGetDateADT(fcinfo->args[2].value);
   PG_RETURN_INT64(Ingestion(std::move(source), path, day).run());

@@ -190,6 +190,8 @@ BEGIN
   PERFORM reconcile.require_channel(channel);
   IF function IS NOT NULL AND NOT EXISTS (
        SELECT FROM pg_proc p WHERE p.oid = function AND p.prokind = 'f' AND p.proretset
+         -- A temporary schema, and with it the function's name, is another session's tomorrow.
+         AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = p.pronamespace AND n.nspname LIKE 'pg\_temp\_%')
          AND p.proargtypes::text = concat_ws(' ', 'text'::regtype::oid, 'text'::regtype::oid, 'date'::regtype::oid)) THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_function_definition',
       MESSAGE = format('%s cannot be a control query', function),

@@ -64,10 +64,10 @@ AS $$
     AND (c.oid = to_regclass('reconcile.entry') OR EXISTS (SELECT FROM pg_partition_ancestors(c.oid) p
                                                            WHERE p.relid = to_regclass('reconcile.entry')))
   UNION ALL
-  SELECT 'reconcile.entry: its policy entry_access is gone'
+  SELECT 'reconcile.entry: its policy channel_access is gone'
   WHERE to_regclass('reconcile.entry') IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_regclass('reconcile.entry')
-                    AND p.polname = 'entry_access')
+                    AND p.polname = 'channel_access')
   UNION ALL
   SELECT 'reconcile.entry: its trigger entry_recorded is gone or off'
   WHERE to_regclass('reconcile.entry') IS NOT NULL

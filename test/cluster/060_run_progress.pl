@@ -42,8 +42,8 @@ sub hold { my $s = $node->background_psql('postgres'); $s->query_safe($_[0]); re
 my $run = q{SELECT state FROM reconcile.run('alipay', current_date - 3, force => true);};
 sub start_work {
     my ($sql) = @_;
-    my %work = (in => $sql, out => '', err => '');
-    $work{handle} = IPC::Run::start(['psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres')],
+    my %work = (in => '', out => '', err => '');
+    $work{handle} = IPC::Run::start(['psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres'), '-c', $sql],
         '<', \$work{in}, '>', \$work{out}, '2>', \$work{err});
     return \%work;
 }

@@ -65,18 +65,18 @@ $_->{handle}->finish foreach ($work, $second);
 is($work->{out} . $second->{out}, "succeeded\nsucceeded\n", 'both end');
 is($node->safe_psql('postgres', $free), '0', 'and leave no trace');
 
-# Reading: the leaf is locked.
+# A leaf is locked: the run can't begin to read.
 my $leaf = $node->safe_psql('postgres', q{SELECT DISTINCT tableoid::regclass FROM reconcile.entry WHERE book = 'trade'});
 my $table = hold("BEGIN; LOCK TABLE $leaf IN ACCESS EXCLUSIVE MODE");
 $work = start_work($run);
-wait_for_query($node, 'postgres', q{SELECT phase, rows_done, rows_expected FROM reconcile.run_progress}, 'reading right|0|20000', 60);
-ok(1, 'reading, with the rows to come');
+wait_for_query($node, 'postgres', q{SELECT phase, rows_done FROM reconcile.run_progress}, 'waiting for lock|0', 60);
+ok(1, 'a run that waits for a table');
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(pid) FROM reconcile.run_progress');
 $work->{handle}->finish;
 like($work->{err}, qr/canceling statement/, 'a cancelled run');
 is($node->safe_psql('postgres', $free), '0', 'frees its slot');
 $work = start_work($run);
-wait_for_query($node, 'postgres', q{SELECT phase FROM reconcile.run_progress}, 'reading right', 60);
+wait_for_query($node, 'postgres', q{SELECT phase FROM reconcile.run_progress}, 'waiting for lock', 60);
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM reconcile.run_progress');
 $work->{handle}->finish;
 wait_for_query($node, 'postgres', $free, '0', 30);

@@ -77,7 +77,8 @@ sub rows_of {
     my %rows;
     foreach my $table (split /\n/, $node->safe_psql($database, $tables)) {
         $rows{$table} = $node->safe_psql($database,
-            qq{SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C")), '') FROM $table t});
+            qq{SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C")
+               FILTER (WHERE to_jsonb(t) -> 'built_in' IS DISTINCT FROM 'true')), '') FROM $table t});
     }
     return \%rows;
 }

@@ -55,7 +55,7 @@ AS $$
     FROM unpaired l JOIN unpaired r ON r.match_key = l.match_key AND r.n = l.n
     WHERE l.is_left AND NOT r.is_left
   ), pair AS (
-    SELECT l.item_key, l.kind AS entry_kind,
+    SELECT l.opened_on <= r.opened_on AS left_first,
            CASE WHEN l.currency <> r.currency THEN 'currency_mismatch'
                 WHEN l.kind <> r.kind THEN 'kind_mismatch'
                 WHEN l.amount <> r.amount THEN 'amount_mismatch'
@@ -93,8 +93,7 @@ AS $$
     ) c ON s.match_key IS NOT NULL
   ), differing AS (
     -- Matched, and yet something differs: stands until an approved adjustment settles it.
-    SELECT coalesce(l.entry ->> 'match_key', 'source:' || l.source_id || ':' || l.source_key) AS item_key,
-           l.entry ->> 'kind' AS entry_kind,
+    SELECT (l.entry ->> 'recon_date')::date <= (r.entry ->> 'recon_date')::date AS left_first,
            CASE WHEN l.fee <> r.fee THEN 'fee_mismatch' ELSE 'reference_mismatch' END AS discrepancy_kind,
            least((l.entry ->> 'business_date')::date, (r.entry ->> 'business_date')::date) AS business_date,
            l.source_id AS left_source_id, l.source_key AS left_source_key,
@@ -108,12 +107,12 @@ AS $$
     WHERE g.channel = p_channel AND g.account = p_account AND g.leg = p_leg AND g.business_date <= p_day
       AND g.differs
   ), verdict AS (
-    SELECT p.item_key, p.entry_kind, p.discrepancy_kind, p.business_date, p.left_source_id, p.left_source_key,
+    SELECT p.left_first, p.discrepancy_kind, p.business_date, p.left_source_id, p.left_source_key,
            p.left_amount, p.left_currency, p.right_source_id, p.right_source_key, p.right_amount, p.right_currency,
            p.left_entry, p.right_entry, NULL::date AS group_day
     FROM pair p
     UNION ALL
-    SELECT j.item_key, j.kind, j.discrepancy_kind, j.business_date,
+    SELECT j.is_left, j.discrepancy_kind, j.business_date,
            CASE WHEN j.is_left THEN j.source_id END, CASE WHEN j.is_left THEN j.source_key END,
            CASE WHEN j.is_left THEN j.amount END, CASE WHEN j.is_left THEN j.currency END,
            CASE WHEN NOT j.is_left THEN j.source_id END, CASE WHEN NOT j.is_left THEN j.source_key END,
@@ -123,16 +122,31 @@ AS $$
     FROM judged j
     UNION ALL
     SELECT d.* FROM differing d
+  ), named AS (
+    -- A discrepancy is known by the entry that came first, and that by its rank among the book's entries of the same
+    -- key and kind: what comes later, is matched or is settled renames nothing. Odd ordinals are the left book's.
+    SELECT v.*, CASE WHEN v.left_first THEN v.left_entry ELSE v.right_entry END AS first_entry FROM verdict v
   )
-  SELECT v.item_key, v.entry_kind,
-         row_number() OVER (PARTITION BY v.item_key, v.entry_kind
-                            ORDER BY v.discrepancy_kind IS NULL, v.group_day IS NULL, v.group_day, v.business_date,
-                                     v.left_source_id NULLS LAST, v.left_source_key, v.right_source_id,
-                                     v.right_source_key)::integer,
+  SELECT coalesce(v.first_entry ->> 'match_key',
+                  'source:' || (v.first_entry ->> 'source_id') || ':' || (v.first_entry ->> 'source_key')),
+         v.first_entry ->> 'kind',
+         (2 * coalesce(k.rank, 1) - v.left_first::integer)::integer,
          v.discrepancy_kind, v.business_date, v.left_source_id, v.left_source_key, v.left_amount, v.left_currency,
          v.right_source_id, v.right_source_key, v.right_amount, v.right_currency, v.left_entry, v.right_entry,
          v.group_day
-  FROM verdict v
+  FROM named v
+  LEFT JOIN LATERAL (
+    SELECT count(*) AS rank
+    FROM reconcile.entry e
+    WHERE e.book = v.first_entry ->> 'book' AND e.order_key = v.first_entry ->> 'order_key'
+      AND e.channel = p_channel AND e.account = p_account AND e.match_key = v.first_entry ->> 'match_key'
+      AND e.kind = v.first_entry ->> 'kind' AND e.effective
+      AND (e.recon_date, coalesce(e.occurred_at, 'infinity'), e.business_date, e.source_id, e.source_key)
+          <= ((v.first_entry ->> 'recon_date')::date,
+              coalesce((v.first_entry ->> 'occurred_at')::timestamptz, 'infinity'),
+              (v.first_entry ->> 'business_date')::date, (v.first_entry ->> 'source_id')::integer,
+              (v.first_entry ->> 'source_key') COLLATE "C")
+  ) k ON v.discrepancy_kind IS NOT NULL AND v.first_entry ->> 'match_key' IS NOT NULL
 $$;
 COMMENT ON FUNCTION reconcile.classify_items(text, text, text, text, text, date)
 IS 'The open items of a leg at the end of a day, paired and named; discrepancy_kind NULL: in transit; group_day set: a fee or reference mismatch of a stored match';

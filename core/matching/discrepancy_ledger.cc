@@ -1,17 +1,8 @@
 #include "core/matching/discrepancy_ledger.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace pg_reconcile::core {
-namespace {
-
-bool same(const std::optional<std::string>& a, const std::optional<std::string>& b) {
-  return a && b && *a == *b;
-}
-
-}  // namespace
-
 DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day)
     : stored_(std::move(stored)) {
   for (const auto& [identity, item] : stored_) {
@@ -19,81 +10,6 @@ DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrep
     const bool open = !item.cleared_on || *item.cleared_on >= first_day;
     standing_.emplace(identity, Standing{item.facts, item.opened_on, open ? std::nullopt : item.cleared_on,
                                          !open && item.adjusted, item.first_run_id, 0});
-  }
-}
-
-std::vector<DiscrepancyIdentity> DiscrepancyLedger::identify(
-    const std::vector<FoundItems>& found, const std::set<DiscrepancyIdentity>& taken) const {
-  std::vector<DiscrepancyIdentity> identities(found.size());
-  std::set<DiscrepancyIdentity> assigned = taken;
-  const auto assign = [&](const auto& fits) {
-    for (std::size_t i = 0; i < found.size(); i++) {
-      if (identities[i].ordinal != 0) continue;
-      for_each_known(found[i].item_key, found[i].entry_kind, [&](const DiscrepancyIdentity& identity) {
-        if (identities[i].ordinal != 0 || assigned.contains(identity)) return;
-        const auto standing = standing_.find(identity);
-        const bool settled = standing != standing_.end() && standing->second.adjusted;
-        if ((settled && !found[i].of_match) || !fits(identity, found[i])) return;
-        identities[i] = identity;
-        assigned.insert(identity);
-      });
-    }
-  };
-  for (DiscrepancyIdentity& identity : identities) identity.ordinal = 0;
-  assign([this](const DiscrepancyIdentity& identity, const FoundItems& items) {
-    const DiscrepancyFacts& facts = known_facts(identity);
-    return facts.left_id == items.left_id && facts.right_id == items.right_id;
-  });
-  assign([this](const DiscrepancyIdentity& identity, const FoundItems& items) {
-    const DiscrepancyFacts& facts = known_facts(identity);
-    return same(facts.left_id, items.left_id) || same(facts.right_id, items.right_id);
-  });
-  assign([this](const DiscrepancyIdentity& identity, const FoundItems&) {
-    const auto stored = stored_.find(identity);
-    const auto standing = standing_.find(identity);
-    return stored != stored_.end() && stored->second.gone &&
-           (standing == standing_.end() || !standing->second.cleared_on);
-  });
-  for (std::size_t i = 0; i < found.size(); i++) {
-    if (identities[i].ordinal != 0) continue;
-    std::int32_t last = 0;
-    const auto count = [&last](const DiscrepancyIdentity& identity) {
-      last = std::max(last, identity.ordinal);
-    };
-    for_each_known(found[i].item_key, found[i].entry_kind, count);
-    for (const DiscrepancyIdentity& identity : assigned) {
-      if (identity.item_key == found[i].item_key && identity.entry_kind == found[i].entry_kind)
-        count(identity);
-    }
-    identities[i] = {found[i].item_key, found[i].entry_kind, last + 1};
-    assigned.insert(identities[i]);
-  }
-  return identities;
-}
-
-// What the chain found last, else what is stored.
-const DiscrepancyFacts& DiscrepancyLedger::known_facts(const DiscrepancyIdentity& identity) const {
-  const auto standing = standing_.find(identity);
-  return standing != standing_.end() ? standing->second.facts : stored_.at(identity).facts;
-}
-
-template <class Use>
-void DiscrepancyLedger::for_each_known(const std::string& item_key, const std::string& entry_kind,
-                                       const Use& use) const {
-  const DiscrepancyIdentity first{item_key, entry_kind, 0};
-  auto stored = stored_.lower_bound(first);
-  auto standing = standing_.lower_bound(first);
-  const auto of_key = [&](const auto& at, const auto& map) {
-    return at != map.end() && at->first.item_key == item_key && at->first.entry_kind == entry_kind;
-  };
-  while (of_key(stored, stored_) || of_key(standing, standing_)) {
-    const bool take_stored =
-        !of_key(standing, standing_) || (of_key(stored, stored_) && stored->first <= standing->first);
-    const DiscrepancyIdentity& identity = take_stored ? stored->first : standing->first;
-    const bool both = take_stored && of_key(standing, standing_) && standing->first == identity;
-    use(identity);
-    if (take_stored) stored++;
-    if (!take_stored || both) standing++;
   }
 }
 
@@ -170,12 +86,14 @@ std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
       changes.push_back(change);
     }
   }
-  // What the chain was to find again and did not: the data has changed, and by now it never stood.
+  // What the chain was to find again and did not: the data has changed, and by now it never stood. It ends on
+  // the day that it began, so that a later chain does not take it for something that still stands.
   for (const auto& [identity, before] : stored_) {
-    if (standing_.contains(identity) || (before.cleared_on && !before.adjusted)) continue;
-    changes.push_back({DiscrepancyEvent::cleared, identity, before.discrepancy_id, before.facts,
-                       before.opened_on, before.cleared_on.value_or(before.opened_on), before.first_run_id,
-                       last_run_id_});
+    const bool over = before.cleared_on.has_value() && !before.adjusted;
+    if (standing_.contains(identity) || (over && *before.cleared_on == before.opened_on)) continue;
+    changes.push_back({over ? DiscrepancyEvent::redated : DiscrepancyEvent::cleared, identity,
+                       before.discrepancy_id, before.facts, before.opened_on, before.opened_on,
+                       before.first_run_id, last_run_id_});
   }
   return changes;
 }

@@ -27,14 +27,6 @@ struct DiscrepancyIdentity {
   friend auto operator<=>(const DiscrepancyIdentity&, const DiscrepancyIdentity&) = default;
 };
 
-// What a finding is about, before it is known which discrepancy it is.
-struct FoundItems {
-  std::string item_key;
-  std::string entry_kind;
-  std::optional<std::string> left_id, right_id;  // of its entries: source and source key
-  bool of_match = false;                         // a stored match that differs, found again every day
-};
-
 // What a run says of a discrepancy. Amounts are texts, as PostgreSQL prints them: the ledger only compares
 // them.
 struct DiscrepancyFacts {
@@ -44,7 +36,6 @@ struct DiscrepancyFacts {
   std::optional<std::string> difference;
   std::optional<std::string> left_amount, left_currency, right_amount, right_currency;
   std::optional<std::string> left_entry, right_entry;  // JSON
-  std::optional<std::string> left_id, right_id;        // source and source key of these
   friend bool operator==(const DiscrepancyFacts&, const DiscrepancyFacts&) = default;
 };
 
@@ -54,7 +45,6 @@ struct StoredDiscrepancy {
   Date opened_on = 0;
   std::optional<Date> cleared_on;
   bool adjusted = false;  // resolved by adjustment
-  bool gone = false;      // none of its entries is stored any more
   std::int64_t first_run_id = 0;
 };
 
@@ -82,13 +72,6 @@ class DiscrepancyLedger {
   // `stored` is everything that the tables hold for the leg; the chain begins with `first_day`.
   DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day);
 
-  // Which discrepancies the findings of the next day are: those that are about the same entries; else those
-  // whose entries are gone, replaced by these; else new ones. What adjustments have settled is over: items
-  // that come up later are something new. None is one of `taken`. The order of `found` decides where entries
-  // don't.
-  [[nodiscard]] std::vector<DiscrepancyIdentity> identify(const std::vector<FoundItems>& found,
-                                                          const std::set<DiscrepancyIdentity>& taken) const;
-
   // The discrepancies that stand at the end of `day`, and those that adjustments settled.
   DayFindings take(Date day, std::int64_t run_id, std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
                    std::map<DiscrepancyIdentity, DiscrepancyFacts> adjusted);
@@ -105,11 +88,6 @@ class DiscrepancyLedger {
     std::int64_t first_run_id;
     std::int64_t last_run_id;
   };
-  [[nodiscard]] const DiscrepancyFacts& known_facts(const DiscrepancyIdentity& identity) const;
-  // In the order of ordinals.
-  template <class Use>
-  void for_each_known(const std::string& item_key, const std::string& entry_kind, const Use& use) const;
-
   std::map<DiscrepancyIdentity, StoredDiscrepancy> stored_;
   std::map<DiscrepancyIdentity, Standing> standing_;
   std::int64_t last_run_id_ = 0;

@@ -309,16 +309,13 @@ std::vector<DayRun::Finding> DayRun::read_findings() {
     r_currency,
     l_entry,
     r_entry,
-    l_entry_id,
-    r_entry_id,
     group_day
   };
   spi_.run(
       "SELECT item_key, entry_kind, ordinal, discrepancy_kind, business_date, left_source_id, "
       "left_source_key, trim_scale(left_amount), left_currency, right_source_id, right_source_key, "
       "trim_scale(right_amount), right_currency, left_entry::text, right_entry::text, "
-      "(left_entry ->> 'source_id') || '/' || (left_entry ->> 'source_key'), "
-      "(right_entry ->> 'source_id') || '/' || (right_entry ->> 'source_key'), group_day "
+      "group_day "
       "FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) ORDER BY item_key, entry_kind COLLATE \"C\", "
       "ordinal",
       {Argument::text(leg_.channel), Argument::text(leg_.account), Argument::text(leg_.leg),
@@ -326,11 +323,10 @@ std::vector<DayRun::Finding> DayRun::read_findings() {
   std::vector<Finding> findings;
   for (std::uint64_t i = 0; i < spi_.rows(); i++) {
     Finding finding;
-    finding.items = {spi_.text(i, key), spi_.text(i, kind), spi_.text_or_null(i, l_entry_id),
-                     spi_.text_or_null(i, r_entry_id), false};
+    finding.identity = {spi_.text(i, key), spi_.text(i, kind),
+                        static_cast<std::int32_t>(spi_.int8(i, ordinal))};
     finding.in_transit = spi_.is_null(i, verdict);
-    finding.items.of_match = !spi_.is_null(i, group_day);
-    if (finding.items.of_match) finding.match_day = static_cast<core::Date>(spi_.int8(i, group_day));
+    if (!spi_.is_null(i, group_day)) finding.match_day = static_cast<core::Date>(spi_.int8(i, group_day));
     if (!spi_.is_null(i, l_id))
       finding.left = {static_cast<std::int32_t>(spi_.int8(i, l_id)), spi_.text(i, l_key)};
     if (!spi_.is_null(i, r_id))
@@ -345,8 +341,6 @@ std::vector<DayRun::Finding> DayRun::read_findings() {
     facts.currency = facts.right_currency ? *facts.right_currency : *facts.left_currency;
     facts.left_entry = spi_.text_or_null(i, l_entry);
     facts.right_entry = spi_.text_or_null(i, r_entry);
-    facts.left_id = finding.items.left_id;
-    facts.right_id = finding.items.right_id;
     // Right minus left; of fees left minus right.
     if (facts.left_amount) finding.difference -= exact_decimal(*facts.left_amount);
     if (facts.right_amount) finding.difference += exact_decimal(*facts.right_amount);
@@ -357,20 +351,6 @@ std::vector<DayRun::Finding> DayRun::read_findings() {
     findings.push_back(std::move(finding));
   }
   return findings;
-}
-
-void DayRun::identify(std::vector<Finding>& findings, const core::DiscrepancyLedger& ledger) const {
-  std::vector<core::FoundItems> found;
-  for (const Finding& finding : findings) {
-    if (!finding.in_transit) found.push_back(finding.items);
-  }
-  std::set<core::DiscrepancyIdentity> taken;
-  for (const auto& [identity, facts] : adjusted_) taken.insert(identity);
-  std::vector<core::DiscrepancyIdentity> identities = ledger.identify(found, taken);
-  std::size_t next = 0;
-  for (Finding& finding : findings) {
-    if (!finding.in_transit) finding.identity = std::move(identities[next++]);
-  }
 }
 
 // Approved adjustments close a discrepancy, items and all, on the day that brings their sum to its
@@ -429,11 +409,7 @@ bool DayRun::apply_adjustments(const std::vector<Finding>& findings) {
 
 void DayRun::classify(core::DiscrepancyLedger& ledger) {
   std::vector<Finding> findings = read_findings();
-  identify(findings, ledger);
-  if (apply_adjustments(findings)) {
-    findings = read_findings();
-    identify(findings, ledger);
-  }
+  if (apply_adjustments(findings)) findings = read_findings();
   std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> standing;
   core::RowHasher hasher;
   for (Finding& finding : findings) {

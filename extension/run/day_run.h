@@ -48,7 +48,6 @@ class DayRun {
 
   // What classify_items() says of an unmatched item, of two that belong together, or of a match that differs.
   struct Finding {
-    core::FoundItems items;
     core::DiscrepancyIdentity identity;  // unless in transit
     core::DiscrepancyFacts facts;
     core::Decimal difference;
@@ -62,7 +61,6 @@ class DayRun {
   void write_matches(const core::DayMatch& match);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
   std::vector<Finding> read_findings();
-  void identify(std::vector<Finding>& findings, const core::DiscrepancyLedger& ledger) const;
   bool apply_adjustments(const std::vector<Finding>& findings);
   void classify(core::DiscrepancyLedger& ledger);
   void count_matches(const core::DayMatch& match);

@@ -244,13 +244,7 @@ class LegRun {
         "SELECT d.item_key, d.entry_kind, d.ordinal, d.discrepancy_id, d.kind, d.business_date, d.currency, "
         "trim_scale(d.difference), trim_scale(d.left_amount), d.left_currency, trim_scale(d.right_amount), "
         "d.right_currency, d.left_entry::text, d.right_entry::text, d.opened_on, d.cleared_on, "
-        "d.state = 'resolved', d.first_run_id, "
-        "(d.left_entry ->> 'source_id') || '/' || (d.left_entry ->> 'source_key'), "
-        "(d.right_entry ->> 'source_id') || '/' || (d.right_entry ->> 'source_key'), "
-        "NOT EXISTS (SELECT FROM unnest(ARRAY[d.left_entry, d.right_entry]) AS k (entry) "
-        "  JOIN reconcile.entry e ON e.book = k.entry ->> 'book' AND e.order_key = k.entry ->> 'order_key' "
-        "  AND e.business_date = (k.entry ->> 'business_date')::date "
-        "  AND e.source_id = (k.entry ->> 'source_id')::integer AND e.source_key = k.entry ->> 'source_key') "
+        "d.state = 'resolved', d.first_run_id "
         "FROM reconcile.discrepancy d WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
         key_arguments());
     for (std::uint64_t i = 0; i < spi.rows(); i++) {
@@ -270,9 +264,6 @@ class LegRun {
       if (!spi.is_null(i, 15)) item.cleared_on = static_cast<core::Date>(spi.int8(i, 15));
       item.adjusted = spi.boolean(i, 16);
       item.first_run_id = spi.int8(i, 17);
-      item.facts.left_id = spi.text_or_null(i, 18);
-      item.facts.right_id = spi.text_or_null(i, 19);
-      item.gone = spi.boolean(i, 20);
       stored.emplace(core::DiscrepancyIdentity{spi.text(i, 0), spi.text(i, 1),
                                                static_cast<std::int32_t>(spi.int8(i, 2))},
                      std::move(item));

@@ -132,6 +132,7 @@ CREATE TABLE reconcile.discrepancy (
   item_key       text COLLATE "C" NOT NULL,
   entry_kind     text NOT NULL,
   ordinal        integer NOT NULL,
+  first_entry    text COLLATE "C" NOT NULL,
   kind           text NOT NULL,
   state          text NOT NULL DEFAULT 'open'
                  CHECK (state IN ('open', 'investigating', 'waiting_external', 'proposed', 'approved', 'executing',
@@ -167,6 +168,7 @@ COMMENT ON COLUMN reconcile.discrepancy.leg IS 'The leg';
 COMMENT ON COLUMN reconcile.discrepancy.item_key IS 'What it is about: the match key, or the source key where there is none';
 COMMENT ON COLUMN reconcile.discrepancy.entry_kind IS 'payment, refund ...';
 COMMENT ON COLUMN reconcile.discrepancy.ordinal IS 'Tells apart several discrepancies of one key and kind';
+COMMENT ON COLUMN reconcile.discrepancy.first_entry IS 'The entry that it is known by, the one that came first: book/source_id/source_key';
 COMMENT ON COLUMN reconcile.discrepancy.kind IS 'missing_<book>, duplicate_<book>, amount_mismatch ...';
 COMMENT ON COLUMN reconcile.discrepancy.state IS 'open until something clears or resolves it';
 COMMENT ON COLUMN reconcile.discrepancy.business_date IS 'The earliest business date of its entries';

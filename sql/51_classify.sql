@@ -22,7 +22,7 @@ IS 'The day from which an unmatched entry counts as a discrepancy: business date
 -- fee and reference mismatches of stored matches. discrepancy_kind NULL: in transit.
 CREATE FUNCTION reconcile.classify_items(p_channel text, p_account text, p_leg text, p_left_book text,
                                          p_right_book text, p_day date)
-RETURNS TABLE (item_key text, entry_kind text, ordinal integer, discrepancy_kind text, business_date date,
+RETURNS TABLE (item_key text, entry_kind text, first_entry text, discrepancy_kind text, business_date date,
                left_source_id integer, left_source_key text, left_amount numeric, left_currency text,
                right_source_id integer, right_source_key text, right_amount numeric, right_currency text,
                left_entry jsonb, right_entry jsonb, group_day date)
@@ -123,30 +123,17 @@ AS $$
     UNION ALL
     SELECT d.* FROM differing d
   ), named AS (
-    -- A discrepancy is known by the entry that came first, and that by its rank among the book's entries of the same
-    -- key and kind: what comes later, is matched or is settled renames nothing. Odd ordinals are the left book's.
+    -- A discrepancy is known by the entry that came first: what comes later, is matched or is settled renames nothing.
     SELECT v.*, CASE WHEN v.left_first THEN v.left_entry ELSE v.right_entry END AS first_entry FROM verdict v
   )
   SELECT coalesce(v.first_entry ->> 'match_key',
                   'source:' || (v.first_entry ->> 'source_id') || ':' || (v.first_entry ->> 'source_key')),
          v.first_entry ->> 'kind',
-         (2 * coalesce(k.rank, 1) - v.left_first::integer)::integer,
+         concat_ws('/', v.first_entry ->> 'book', v.first_entry ->> 'source_id', v.first_entry ->> 'source_key'),
          v.discrepancy_kind, v.business_date, v.left_source_id, v.left_source_key, v.left_amount, v.left_currency,
          v.right_source_id, v.right_source_key, v.right_amount, v.right_currency, v.left_entry, v.right_entry,
          v.group_day
   FROM named v
-  LEFT JOIN LATERAL (
-    SELECT count(*) AS rank
-    FROM reconcile.entry e
-    WHERE e.book = v.first_entry ->> 'book' AND e.order_key = v.first_entry ->> 'order_key'
-      AND e.channel = p_channel AND e.account = p_account AND e.match_key = v.first_entry ->> 'match_key'
-      AND e.kind = v.first_entry ->> 'kind' AND e.effective
-      AND (e.recon_date, coalesce(e.occurred_at, 'infinity'), e.business_date, e.source_id, e.source_key)
-          <= ((v.first_entry ->> 'recon_date')::date,
-              coalesce((v.first_entry ->> 'occurred_at')::timestamptz, 'infinity'),
-              (v.first_entry ->> 'business_date')::date, (v.first_entry ->> 'source_id')::integer,
-              (v.first_entry ->> 'source_key') COLLATE "C")
-  ) k ON v.discrepancy_kind IS NOT NULL AND v.first_entry ->> 'match_key' IS NOT NULL
 $$;
 COMMENT ON FUNCTION reconcile.classify_items(text, text, text, text, text, date)
 IS 'The open items of a leg at the end of a day, paired and named; discrepancy_kind NULL: in transit; group_day set: a fee or reference mismatch of a stored match';

@@ -200,10 +200,10 @@ BEGIN
                                                  'right_entry', (c.value ->> 'right_entry')::jsonb) ORDER BY c.ordinality)
   INTO p_changes FROM jsonb_array_elements(p_changes) WITH ORDINALITY c;
 
-  INSERT INTO reconcile.discrepancy (channel, account, leg, item_key, entry_kind, ordinal, kind, business_date,
+  INSERT INTO reconcile.discrepancy (channel, account, leg, item_key, entry_kind, ordinal, first_entry, kind, business_date,
     opened_on, currency, difference, left_amount, left_currency, right_amount, right_currency, left_entry, right_entry,
     first_run_id, last_run_id)
-  SELECT p_channel, p_account, p_leg, c.item_key, c.entry_kind, c.ordinal, c.kind, c.business_date, c.opened_on,
+  SELECT p_channel, p_account, p_leg, c.item_key, c.entry_kind, c.ordinal, c.first_entry, c.kind, c.business_date, c.opened_on,
          c.currency, c.difference, c.left_amount, c.left_currency, c.right_amount, c.right_currency, c.left_entry,
          c.right_entry, c.first_run_id, c.last_run_id
   FROM jsonb_populate_recordset(NULL::reconcile.discrepancy, p_changes) WITH ORDINALITY c
@@ -211,7 +211,7 @@ BEGIN
   ORDER BY c.ordinality;
 
   UPDATE reconcile.discrepancy d SET
-    kind = c.kind, business_date = c.business_date, opened_on = c.opened_on, cleared_on = c.cleared_on,
+    first_entry = c.first_entry, kind = c.kind, business_date = c.business_date, opened_on = c.opened_on, cleared_on = c.cleared_on,
     currency = c.currency, difference = c.difference, left_amount = c.left_amount, left_currency = c.left_currency,
     right_amount = c.right_amount, right_currency = c.right_currency, left_entry = c.left_entry,
     right_entry = c.right_entry, last_run_id = c.last_run_id, updated_at = now(),
@@ -226,7 +226,7 @@ BEGIN
   PERFORM reconcile.append_events(jsonb_agg(jsonb_build_object(
     'discrepancy_id', d.discrepancy_id, 'event', c.value ->> 'event', 'run_id', c.value -> 'last_run_id',
     'details', c.value - ARRAY['event', 'item_key', 'entry_kind', 'ordinal', 'discrepancy_id', 'first_run_id',
-                               'last_run_id', 'left_entry', 'right_entry']) ORDER BY c.ordinality))
+                               'last_run_id', 'first_entry', 'left_entry', 'right_entry']) ORDER BY c.ordinality))
   FROM jsonb_array_elements(p_changes) WITH ORDINALITY c
   JOIN reconcile.discrepancy d
     ON d.channel = p_channel AND d.account = p_account AND d.leg = p_leg AND d.item_key = c.value ->> 'item_key'

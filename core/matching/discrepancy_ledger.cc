@@ -1,16 +1,37 @@
 #include "core/matching/discrepancy_ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace pg_reconcile::core {
 DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day)
     : stored_(std::move(stored)) {
   for (const auto& [identity, item] : stored_) {
+    by_first_entry_.emplace(std::tuple(identity.item_key, identity.entry_kind, item.facts.first_entry),
+                            identity);
+    std::int32_t& last = last_ordinal_[{identity.item_key, identity.entry_kind}];
+    last = std::max(last, identity.ordinal);
+    if (item.gone && !item.adjusted && !item.cleared_on)
+      replaceable_[{identity.item_key, identity.entry_kind}].push_back(identity);
     if (item.opened_on >= first_day) continue;  // the chain finds out anew
     const bool open = !item.cleared_on || *item.cleared_on >= first_day;
     standing_.emplace(identity, Standing{item.facts, item.opened_on, open ? std::nullopt : item.cleared_on,
                                          !open && item.adjusted, item.first_run_id, 0});
   }
+}
+
+DiscrepancyIdentity DiscrepancyLedger::identify(const std::string& item_key, const std::string& entry_kind,
+                                                const std::string& first_entry) {
+  const auto [known, fresh] = by_first_entry_.try_emplace(std::tuple(item_key, entry_kind, first_entry));
+  if (!fresh) return known->second;
+  std::vector<DiscrepancyIdentity>& replaceable = replaceable_[{item_key, entry_kind}];
+  if (!replaceable.empty()) {
+    known->second = replaceable.front();
+    replaceable.erase(replaceable.begin());
+  } else {
+    known->second = {item_key, entry_kind, ++last_ordinal_[{item_key, entry_kind}]};
+  }
+  return known->second;
 }
 
 DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,

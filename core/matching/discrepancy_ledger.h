@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/mapping/entry.h"
@@ -36,6 +37,7 @@ struct DiscrepancyFacts {
   std::optional<std::string> difference;
   std::optional<std::string> left_amount, left_currency, right_amount, right_currency;
   std::optional<std::string> left_entry, right_entry;  // JSON
+  std::string first_entry;                             // the entry that it is known by
   friend bool operator==(const DiscrepancyFacts&, const DiscrepancyFacts&) = default;
 };
 
@@ -45,6 +47,7 @@ struct StoredDiscrepancy {
   Date opened_on = 0;
   std::optional<Date> cleared_on;
   bool adjusted = false;  // resolved by adjustment
+  bool gone = false;      // its first entry is stored no more
   std::int64_t first_run_id = 0;
 };
 
@@ -72,6 +75,12 @@ class DiscrepancyLedger {
   // `stored` is everything that the tables hold for the leg; the chain begins with `first_day`.
   DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day);
 
+  // Which discrepancy a finding is: the one of this key and kind that is known by the same first entry; else
+  // an open one whose first entry is gone, replaced by this one (a statement that was issued again); else a
+  // new one. What is stored decides, so that a re-run from any day finds the same names.
+  DiscrepancyIdentity identify(const std::string& item_key, const std::string& entry_kind,
+                               const std::string& first_entry);
+
   // The discrepancies that stand at the end of `day`, and those that adjustments settled.
   DayFindings take(Date day, std::int64_t run_id, std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
                    std::map<DiscrepancyIdentity, DiscrepancyFacts> adjusted);
@@ -88,6 +97,9 @@ class DiscrepancyLedger {
     std::int64_t first_run_id;
     std::int64_t last_run_id;
   };
+  std::map<std::tuple<std::string, std::string, std::string>, DiscrepancyIdentity> by_first_entry_;
+  std::map<std::pair<std::string, std::string>, std::int32_t> last_ordinal_;
+  std::map<std::pair<std::string, std::string>, std::vector<DiscrepancyIdentity>> replaceable_;
   std::map<DiscrepancyIdentity, StoredDiscrepancy> stored_;
   std::map<DiscrepancyIdentity, Standing> standing_;
   std::int64_t last_run_id_ = 0;

@@ -292,11 +292,11 @@ void DayRun::write_open_items(Side side, const std::vector<std::uint32_t>& open)
 }
 
 // What stands unmatched at the end of the day, and which stored matches differ, in a fixed order.
-std::vector<DayRun::Finding> DayRun::read_findings() {
+std::vector<DayRun::Finding> DayRun::read_findings(core::DiscrepancyLedger& ledger) {
   enum {
     key,
     kind,
-    ordinal,
+    first_entry,
     verdict,
     date,
     l_id,
@@ -312,20 +312,22 @@ std::vector<DayRun::Finding> DayRun::read_findings() {
     group_day
   };
   spi_.run(
-      "SELECT item_key, entry_kind, ordinal, discrepancy_kind, business_date, left_source_id, "
+      "SELECT item_key, entry_kind, first_entry, discrepancy_kind, business_date, left_source_id, "
       "left_source_key, trim_scale(left_amount), left_currency, right_source_id, right_source_key, "
       "trim_scale(right_amount), right_currency, left_entry::text, right_entry::text, "
       "group_day "
-      "FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) ORDER BY item_key, entry_kind COLLATE \"C\", "
-      "ordinal",
+      "FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) ORDER BY business_date, first_entry COLLATE "
+      "\"C\"",
       {Argument::text(leg_.channel), Argument::text(leg_.account), Argument::text(leg_.leg),
        Argument::text(leg_.left_book), Argument::text(leg_.right_book), Argument::date(day_)});
   std::vector<Finding> findings;
   for (std::uint64_t i = 0; i < spi_.rows(); i++) {
     Finding finding;
-    finding.identity = {spi_.text(i, key), spi_.text(i, kind),
-                        static_cast<std::int32_t>(spi_.int8(i, ordinal))};
     finding.in_transit = spi_.is_null(i, verdict);
+    finding.facts.first_entry = spi_.text(i, first_entry);
+    if (!finding.in_transit) {
+      finding.identity = ledger.identify(spi_.text(i, key), spi_.text(i, kind), finding.facts.first_entry);
+    }
     if (!spi_.is_null(i, group_day)) finding.match_day = static_cast<core::Date>(spi_.int8(i, group_day));
     if (!spi_.is_null(i, l_id))
       finding.left = {static_cast<std::int32_t>(spi_.int8(i, l_id)), spi_.text(i, l_key)};
@@ -408,8 +410,8 @@ bool DayRun::apply_adjustments(const std::vector<Finding>& findings) {
 }
 
 void DayRun::classify(core::DiscrepancyLedger& ledger) {
-  std::vector<Finding> findings = read_findings();
-  if (apply_adjustments(findings)) findings = read_findings();
+  std::vector<Finding> findings = read_findings(ledger);
+  if (apply_adjustments(findings)) findings = read_findings(ledger);
   std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> standing;
   core::RowHasher hasher;
   for (Finding& finding : findings) {

@@ -60,7 +60,7 @@ class DayRun {
   std::int64_t expected_rows(const std::string& book);
   void write_matches(const core::DayMatch& match);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
-  std::vector<Finding> read_findings();
+  std::vector<Finding> read_findings(core::DiscrepancyLedger& ledger);
   bool apply_adjustments(const std::vector<Finding>& findings);
   void classify(core::DiscrepancyLedger& ledger);
   void count_matches(const core::DayMatch& match);

@@ -244,7 +244,11 @@ class LegRun {
         "SELECT d.item_key, d.entry_kind, d.ordinal, d.discrepancy_id, d.kind, d.business_date, d.currency, "
         "trim_scale(d.difference), trim_scale(d.left_amount), d.left_currency, trim_scale(d.right_amount), "
         "d.right_currency, d.left_entry::text, d.right_entry::text, d.opened_on, d.cleared_on, "
-        "d.state = 'resolved', d.first_run_id "
+        "d.state = 'resolved', d.first_run_id, d.first_entry, "
+        "NOT EXISTS (SELECT FROM unnest(ARRAY[d.left_entry, d.right_entry]) AS k (entry) "
+        "  JOIN reconcile.entry e ON e.book = k.entry ->> 'book' AND e.order_key = k.entry ->> 'order_key' "
+        "  AND e.source_id = (k.entry ->> 'source_id')::integer AND e.source_key = k.entry ->> 'source_key' "
+        "  WHERE concat_ws('/', e.book, e.source_id, e.source_key) = d.first_entry) "
         "FROM reconcile.discrepancy d WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
         key_arguments());
     for (std::uint64_t i = 0; i < spi.rows(); i++) {
@@ -264,6 +268,8 @@ class LegRun {
       if (!spi.is_null(i, 15)) item.cleared_on = static_cast<core::Date>(spi.int8(i, 15));
       item.adjusted = spi.boolean(i, 16);
       item.first_run_id = spi.int8(i, 17);
+      item.facts.first_entry = spi.text(i, 18);
+      item.gone = spi.boolean(i, 19);
       stored.emplace(core::DiscrepancyIdentity{spi.text(i, 0), spi.text(i, 1),
                                                static_cast<std::int32_t>(spi.int8(i, 2))},
                      std::move(item));
@@ -377,6 +383,7 @@ class LegRun {
                         {"item_key", change.identity.item_key},
                         {"entry_kind", change.identity.entry_kind},
                         {"ordinal", change.identity.ordinal},
+                        {"first_entry", change.facts.first_entry},
                         {"kind", change.facts.kind},
                         {"business_date", date_text(change.facts.business_date)},
                         {"opened_on", date_text(change.opened_on)},

@@ -170,9 +170,25 @@ TEST_CASE("what the chain does not find again never stood") {
   CHECK(DiscrepancyLedger(applied({{payment("a"), open}}, changes), 10).changes().empty());
 }
 
+TEST_CASE("a finding is known by its first entry, and a replaced entry hands its discrepancy on") {
+  Stored stored;
+  stored[payment("k", 1)] = {7, missing("5", "1/x"), 10, std::nullopt, false, false, 1};
+  stored[payment("k", 2)] = {8, missing("5", "1/y"), 10, std::nullopt, false, true, 1};
+  stored[payment("k", 3)] = {9, missing("5", "1/z"), 10, 11, false, true, 1};
+  stored[payment("k", 1)].facts.first_entry = "1/x";
+  stored[payment("k", 2)].facts.first_entry = "1/y";
+  stored[payment("k", 3)].facts.first_entry = "1/z";
+  DiscrepancyLedger ledger(stored, 12);
+  CHECK(ledger.identify("k", "payment", "1/x") == payment("k", 1));
+  CHECK(ledger.identify("k", "payment", "2/y") == payment("k", 2));  // 1/y is gone, and stood
+  CHECK(ledger.identify("k", "payment", "2/z") == payment("k", 4));  // what was cleared is not handed on
+  CHECK(ledger.identify("k", "payment", "2/y") == payment("k", 2));
+  CHECK(ledger.identify("k", "refund", "1/x") == DiscrepancyIdentity{"k", "refund", 1});
+}
+
 TEST_CASE("what never stood ends on the day that it began, and a later chain leaves it alone") {
   Stored stored;
-  stored[payment("a")] = {7, missing("5", "1/a"), 10, 14, false, 1};
+  stored[payment("a")] = {7, missing("5", "1/a"), 10, 14, false, false, 1};
   DiscrepancyLedger whole(stored, 10);
   whole.take(10, 2, {}, {});
   whole.take(11, 3, {}, {});

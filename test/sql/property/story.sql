@@ -149,7 +149,7 @@ BEGIN
     CREATE TEMP TABLE days ON COMMIT DROP AS
       SELECT r.business_date FROM reconcile.run r WHERE r.channel = p_channel AND r.current;
     CREATE TEMP TABLE adjusted ON COMMIT DROP AS
-      SELECT d.item_key, d.entry_kind, d.left_entry ->> 'source_key' AS l, d.right_entry ->> 'source_key' AS r, a.amount, a.currency, a.recon_date
+      SELECT d.item_key, d.entry_kind, d.first_entry, a.amount, a.currency, a.recon_date
       FROM reconcile.adjustment a JOIN reconcile.discrepancy d USING (discrepancy_id) WHERE d.channel = p_channel;
     DELETE FROM reconcile.discrepancy_event e USING reconcile.discrepancy d WHERE d.discrepancy_id = e.discrepancy_id AND d.channel = p_channel;
     DELETE FROM reconcile.adjustment a USING reconcile.discrepancy d WHERE d.discrepancy_id = a.discrepancy_id AND d.channel = p_channel;
@@ -165,11 +165,8 @@ BEGIN
       INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by, decided_by, decided_at)
       SELECT d.discrepancy_id, a.amount, a.currency, a.recon_date, 'approved', 'test', 'play_maker', 'play_checker', now()
       FROM adjusted a
-      CROSS JOIN LATERAL (
-        SELECT d.discrepancy_id FROM reconcile.discrepancy d
-        WHERE d.channel = p_channel AND d.item_key = a.item_key AND d.entry_kind = a.entry_kind
-          AND (d.left_entry ->> 'source_key' = a.l OR d.right_entry ->> 'source_key' = a.r)
-        ORDER BY d.left_entry ->> 'source_key' = a.l AND d.right_entry ->> 'source_key' = a.r DESC NULLS LAST, d.ordinal LIMIT 1) d
+      JOIN reconcile.discrepancy d ON d.channel = p_channel AND d.item_key = a.item_key AND d.entry_kind = a.entry_kind
+       AND d.first_entry = a.first_entry
       WHERE a.recon_date = day;
       SELECT concat_ws(' ', r.state, r.waiting_for, r.failure) INTO failure FROM reconcile.run(p_channel, day, force => true) r;
       EXIT WHEN failure NOT LIKE 'succeeded%';

@@ -174,6 +174,29 @@ END
 $$;
 COMMENT ON FUNCTION reconcile.ensure_month(date, text) IS 'Creates the partitions that hold a day, in one book or in all, through pg_partman';
 
+-- What ties the entry table to the extension, and goes with it: DROP EXTENSION ... CASCADE leaves the entries alone.
+CREATE FUNCTION reconcile.attach_entries() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  ALTER TABLE reconcile.entry ENABLE ROW LEVEL SECURITY;
+  IF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = 'reconcile.entry'::regclass AND p.polname = 'channel_access') THEN
+    CREATE POLICY channel_access ON reconcile.entry USING (
+      (SELECT reconcile.visible_accounts()) IS NULL
+      OR channel || E'\x1f' = ANY ((SELECT reconcile.visible_accounts())::text[])
+      OR channel || E'\x1f' || account = ANY ((SELECT reconcile.visible_accounts())::text[]));
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'reconcile.entry'::regclass AND t.tgname = 'entry_recorded') THEN
+    -- The sink writes totals and changes a batch at a time; this trigger serves every other change of a row.
+    CREATE TRIGGER entry_recorded AFTER INSERT OR UPDATE OR DELETE ON reconcile.entry
+      FOR EACH ROW WHEN (current_setting('pg_reconcile.sink_records', true) IS DISTINCT FROM 'on')
+      EXECUTE FUNCTION reconcile.record_entry_change();
+  END IF;
+  GRANT SELECT ON reconcile.entry TO reconcile_reader, reconcile_worker;
+END
+$$;
+COMMENT ON FUNCTION reconcile.attach_entries() IS 'Gives reconcile.entry its policy, trigger and grants where they are missing';
+
 CREATE FUNCTION reconcile.install(partition_interval text DEFAULT 'monthly') RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -187,6 +210,7 @@ BEGIN
   END IF;
   PERFORM pg_advisory_xact_lock(hashtext('pg_reconcile install'));
   IF to_regclass('reconcile.entry') IS NOT NULL THEN
+    PERFORM reconcile.attach_entries();  -- they may have outlived the extension
     RETURN false;
   END IF;
 
@@ -275,18 +299,7 @@ BEGIN
     PERFORM reconcile.protect_partitions(format('reconcile.%I', 'entry_' || book)::regclass);
   END LOOP;
 
-  ALTER TABLE reconcile.entry ENABLE ROW LEVEL SECURITY;
-  CREATE POLICY channel_access ON reconcile.entry USING (
-    (SELECT reconcile.visible_accounts()) IS NULL
-    OR channel || E'\x1f' = ANY ((SELECT reconcile.visible_accounts())::text[])
-    OR channel || E'\x1f' || account = ANY ((SELECT reconcile.visible_accounts())::text[]));
-
-  -- The sink writes totals and changes a batch at a time; this trigger serves every other change of a row.
-  CREATE TRIGGER entry_recorded AFTER INSERT OR UPDATE OR DELETE ON reconcile.entry
-    FOR EACH ROW WHEN (current_setting('pg_reconcile.sink_records', true) IS DISTINCT FROM 'on')
-    EXECUTE FUNCTION reconcile.record_entry_change();
-
-  GRANT SELECT ON reconcile.entry TO reconcile_reader, reconcile_worker;
+  PERFORM reconcile.attach_entries();
   RETURN true;
 END
 $$;

@@ -119,10 +119,10 @@ AS $$
   -- A day whose proof failed is tried again when its data has changed, and once an hour.
   WHERE NOT EXISTS (
     SELECT FROM reconcile.run f
-    WHERE f.channel = p_channel AND f.account = p_account AND f.leg = p_leg AND f.business_date = n.day
+    WHERE f.channel = p_channel AND f.account = p_account AND f.leg = p_leg AND f.business_date >= n.day
       AND f.state = 'failed' AND f.finished_at > p_as_of - interval '1 hour'
       AND NOT EXISTS (SELECT FROM reconcile.entry_change g
-                      WHERE g.channel = p_channel AND g.account = p_account AND g.recon_date <= n.day
+                      WHERE g.channel = p_channel AND g.account = p_account AND g.recon_date <= f.business_date
                         AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, g.xid, g.cluster)))
 $$;
 COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';

@@ -6,7 +6,8 @@
 extern "C" {
 PG_MODULE_MAGIC;
 
-PGDLLEXPORT void _PG_init(void);
+// PostgreSQL's name for it, not ours.
+PGDLLEXPORT void _PG_init(void);  // NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 void _PG_init(void) {
   pg_reconcile::pg::define_settings();
   pg_reconcile::launcher::initialise();

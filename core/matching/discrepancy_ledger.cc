@@ -35,11 +35,11 @@ DiscrepancyIdentity DiscrepancyLedger::identify(const std::string& item_key, con
 }
 
 DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
-                                    std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
-                                    std::map<DiscrepancyIdentity, DiscrepancyFacts> adjusted) {
+                                    const std::map<DiscrepancyIdentity, DiscrepancyFacts>& findings,
+                                    const std::map<DiscrepancyIdentity, DiscrepancyFacts>& adjusted) {
   DayFindings counts;
   counts.open = static_cast<std::int64_t>(findings.size());
-  for (auto& [identity, facts] : adjusted) {
+  for (const auto& [identity, facts] : adjusted) {
     const auto [at, fresh] =
         standing_.try_emplace(identity, Standing{facts, day, std::nullopt, false, run_id, run_id});
     Standing& item = at->second;
@@ -57,7 +57,7 @@ DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
     item.last_run_id = run_id;
     counts.cleared++;
   }
-  for (auto& [identity, facts] : findings) {
+  for (const auto& [identity, facts] : findings) {
     const auto [at, fresh] =
         standing_.try_emplace(identity, Standing{{}, day, std::nullopt, false, run_id, run_id});
     Standing& item = at->second;
@@ -70,7 +70,7 @@ DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
     } else if (item.facts != facts) {
       item.last_run_id = run_id;
     }
-    item.facts = std::move(facts);
+    item.facts = facts;
   }
   last_run_id_ = run_id;
   return counts;

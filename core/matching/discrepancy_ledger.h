@@ -82,8 +82,9 @@ class DiscrepancyLedger {
                                const std::string& first_entry);
 
   // The discrepancies that stand at the end of `day`, and those that adjustments settled.
-  DayFindings take(Date day, std::int64_t run_id, std::map<DiscrepancyIdentity, DiscrepancyFacts> findings,
-                   std::map<DiscrepancyIdentity, DiscrepancyFacts> adjusted);
+  DayFindings take(Date day, std::int64_t run_id,
+                   const std::map<DiscrepancyIdentity, DiscrepancyFacts>& findings,
+                   const std::map<DiscrepancyIdentity, DiscrepancyFacts>& adjusted);
 
   // What differs from `stored`, in the order of identities.
   [[nodiscard]] std::vector<DiscrepancyChange> changes() const;

@@ -62,7 +62,9 @@ InboxPattern InboxPattern::compile(std::string_view location) {
       std::string problem;
       out.date_ = TimestampFormat::compile(pattern, problem);
       if (!out.date_ || out.date_->is_epoch() || pattern == "iso8601") {
-        refuse(location, "{" + pattern + "} is no date pattern: " + problem);
+        std::string reason = "{";
+        reason.append(pattern).append("} is no date pattern: ").append(problem);
+        refuse(location, reason);
       }
       append_date(pattern, out.glob_, regex);
       i = end;

@@ -57,9 +57,13 @@ void abort_and_rethrow() {
   try {
     throw;
   } catch (const PostgresError& e) {
-    const core::Error kept(e.state(), e.what(), e.detail(), e.hint());
+    // Copied before the abort frees them.
+    const std::string state = e.state();
+    const std::string message = e.what();
+    const std::string detail = e.detail();
+    const std::string hint = e.hint();
     abort_background_transaction();
-    throw kept;
+    throw core::Error(state.c_str(), message, detail, hint);
   } catch (...) {
     abort_background_transaction();
     throw;

@@ -440,7 +440,7 @@ void DayRun::classify(core::DiscrepancyLedger& ledger) {
     result_.digest += hasher.finish();
     standing.emplace(std::move(finding.identity), std::move(facts));
   }
-  result_.findings = ledger.take(day_, result_.run_id, std::move(standing), std::move(adjusted_));
+  result_.findings = ledger.take(day_, result_.run_id, standing, adjusted_);
 
   std::vector<Argument> arguments = leg_arguments();
   spi_.run(

@@ -105,7 +105,7 @@ std::string allowed_path(std::string_view path, Oid role) {
     throw core::Error(core::sqlstate::invalid_parameter_value, "path \"" + text + "\" is not absolute", {},
                       "Give the full path on the server, such as /var/bills/alipay/20261121.csv.zip.");
   }
-  const std::string resolved = resolve(text);
+  std::string resolved = resolve(text);
   const int problem = errno;
   if (!guarded([=] { return has_privs_of_role(role, ROLE_PG_READ_SERVER_FILES); })) {
     // Who may not look elsewhere does not learn what exists elsewhere either: a missing file counts by its

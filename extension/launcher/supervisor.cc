@@ -168,7 +168,10 @@ class Supervisor {
         "       s.system_identifier IS DISTINCT FROM reconcile.local_system_identifier()"
         "       OR s.database IS DISTINCT FROM (SELECT oid FROM pg_catalog.pg_database"
         "                                        WHERE datname = pg_catalog.current_database()),"
-        "       t.state IN ('paused', 'slot_lost', 'position_lost') AND s.dropped_at IS NULL,"
+        // A worker that pause_source ended may say so after resume_source was called: that is no pause of its
+        // own.
+        "       t.state IN ('paused', 'slot_lost', 'position_lost') AND s.dropped_at IS NULL"
+        "       AND t.message IS DISTINCT FROM 'paused by pause_source',"
         "       t.state, coalesce(t.failures, 0),"
         "       greatest(0, coalesce(ceil(extract(epoch FROM t.next_attempt_at - "
         "pg_catalog.clock_timestamp())"

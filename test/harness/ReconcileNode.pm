@@ -44,7 +44,7 @@ sub create_extension {
 # Waits for a condition, never for a time. Dies with the last answer after $seconds_max.
 sub wait_for_query {
     my ($node, $database, $sql, $expected, $seconds_max) = @_;
-    $seconds_max ||= 30;
+    $seconds_max ||= 60;
     my $deadline = time + $seconds_max;
     my ($status, $answer, $error) = (1, '', '');
     while (time < $deadline) {

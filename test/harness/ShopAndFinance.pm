@@ -84,7 +84,7 @@ sub wait_for_equality {
 
 sub wait_for_state {
     my ($finance, $state, $seconds) = @_;
-    return wait_for_query($finance, 'finance', 'SELECT state FROM reconcile.source_status', $state, $seconds || 30);
+    return wait_for_query($finance, 'finance', 'SELECT state FROM reconcile.source_status', $state, $seconds || 60);
 }
 
 1;

@@ -35,7 +35,7 @@ AS $$
          CASE
            WHEN d.known IS NULL THEN format('channel "%s" does not exist: create it with reconcile.create_channel()', d.channel)
            WHEN a.account IS NULL THEN format('account "%s" of channel "%s" does not exist: create it with reconcile.create_account()', d.account, d.channel)
-           WHEN d.book NOT IN ('internal', 'trade', 'fund', 'settlement', 'bank', 'notify') THEN format('book "%s" is not known', d.book)
+           WHEN coalesce(d.book, '') NOT IN ('internal', 'trade', 'fund', 'settlement', 'bank', 'notify') THEN format('book "%s" is not known', d.book)
            WHEN d.day IS NULL THEN 'neither business_date nor occurred_at is stated'
            WHEN d.day < d.first_date THEN format('%s is before the channel''s first date %s', d.day, d.first_date)
            WHEN d.day > current_date + 40 THEN format('%s is more than 40 days ahead', d.day)
@@ -212,6 +212,7 @@ DECLARE
   fresh reconcile.entry%ROWTYPE;
   stored record;
   only_version jsonb;
+  last_known record;
   found_versions integer := 0;
   signed_versions integer := 0;
   same_place boolean := false;
@@ -253,8 +254,18 @@ BEGIN
     END IF;
     RETURN new_version IS NOT NULL;
   END IF;
-  IF found_versions = 1 AND only_version = new_version THEN
+  -- A replay changes nothing. Which day takes it in is ours to say, not the source's: it may have moved on since.
+  IF found_versions = 1 AND only_version - 'recon_date' = new_version - 'recon_date' THEN
     RETURN false;
+  END IF;
+  IF signed_versions > 0 THEN
+    SELECT h.reason, CASE WHEN h.entry <> 'null' THEN h.entry - 'recon_date' END AS version INTO last_known FROM reconcile.entry_history h
+    WHERE h.source_id = p_source_id AND h.source_key >= p_source_key AND h.source_key < p_source_key || '$'
+      AND (h.source_key = p_source_key OR h.source_key >= p_source_key || '#')
+    ORDER BY h.history_id DESC LIMIT 1;
+    IF last_known.reason = 'after_sign_off' AND last_known.version IS NOT DISTINCT FROM new_version - 'recon_date' THEN
+      RETURN false;
+    END IF;
   END IF;
   same_place := new_version IS NOT NULL AND same_place AND found_versions = 1 AND signed_versions = 0;
 

@@ -56,6 +56,11 @@ std::optional<int> minor_unit_digits(std::string_view code) {
   return digits;
 }
 
+std::string amount_text(Decimal amount, std::string_view currency) {
+  constexpr int most_have = 2;
+  return amount.to_string(minor_unit_digits(currency).value_or(most_have));
+}
+
 std::optional<std::string> currency_code(std::string_view text) {
   if (text.size() != 3) return std::nullopt;
   std::string code(text);

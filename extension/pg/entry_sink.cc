@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/mapping/attributes_json.h"
+#include "core/money/currency.h"
 #include "extension/pg/spi.h"
 
 namespace pg_reconcile::pg {
@@ -10,11 +11,10 @@ namespace {
 
 using Texts = std::vector<std::optional<std::string>>;
 
-constexpr int amount_fraction_min = 2;
-
-std::optional<std::string> decimal_text(const std::optional<core::Decimal>& value) {
+std::optional<std::string> money_text(const std::optional<core::Decimal>& value,
+                                      const std::string& currency) {
   if (!value) return std::nullopt;
-  return value->to_string(amount_fraction_min);
+  return core::amount_text(*value, currency);
 }
 
 std::optional<std::string> stated(const std::string& text) {
@@ -42,13 +42,14 @@ struct Columns {
     match_key.push_back(entry.match_key);
     channel_ref.push_back(entry.channel_ref);
     original_ref.push_back(entry.original_ref);
-    amount.emplace_back(entry.amount.to_string(amount_fraction_min));
+    amount.emplace_back(core::amount_text(entry.amount, entry.currency));
     currency.push_back(stated(entry.currency));
-    settle_amount.push_back(decimal_text(entry.settle_amount));
+    const std::string& settled_in = entry.settlement_currency ? *entry.settlement_currency : entry.currency;
+    settle_amount.push_back(money_text(entry.settle_amount, settled_in));
     settlement_currency.push_back(entry.settlement_currency);
     fx_rate.push_back(entry.fx_rate ? std::optional(entry.fx_rate->to_string()) : std::nullopt);
-    fee.push_back(decimal_text(entry.fee));
-    net.push_back(decimal_text(entry.net));
+    fee.push_back(money_text(entry.fee, settled_in));
+    net.push_back(money_text(entry.net, settled_in));
     status.push_back(stated(entry.status));
     source_status.push_back(entry.source_status);
     occurred_at.push_back(entry.occurred_at);
@@ -108,7 +109,7 @@ EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& pre
   if (operations_.size() >= buffer_rows_max || bytes_ >= buffer_bytes_max) write();
   const auto [at, fresh] = by_key_.try_emplace(std::string(source_key), operations_.size());
   if (fresh) {
-    operations_.push_back({Operation::nothing, std::string(source_key), {}});
+    operations_.push_back({Operation::nothing, std::string(source_key), {}, 0});
     previous = Operation::nothing;
   } else {
     previous = operations_[at->second].operation;
@@ -116,24 +117,25 @@ EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& pre
   return operations_[at->second];
 }
 
-void EntrySink::hold(Buffered& buffered, Operation operation, const core::Entry& entry) {
+void EntrySink::hold(Buffered& buffered, Operation operation, const core::Entry& entry, std::size_t row) {
   buffered.operation = operation;
   buffered.entry = entry;
+  buffered.row = row;
   bytes_ += buffered.source_key.size() + text_bytes(entry);
 }
 
-void EntrySink::insert(std::string_view source_key, const core::Entry& entry) {
+void EntrySink::insert(std::string_view source_key, const core::Entry& entry, std::size_t row) {
   Operation previous;
   Buffered& buffered = slot(source_key, previous);
   // A key that was there before this batch and comes again is an update of what is stored.
   const bool stored = previous == Operation::update || previous == Operation::remove;
-  hold(buffered, stored ? Operation::update : Operation::insert, entry);
+  hold(buffered, stored ? Operation::update : Operation::insert, entry, row);
 }
 
-void EntrySink::update(std::string_view source_key, const core::Entry& entry) {
+void EntrySink::update(std::string_view source_key, const core::Entry& entry, std::size_t row) {
   Operation previous;
   Buffered& buffered = slot(source_key, previous);
-  hold(buffered, previous == Operation::insert ? Operation::insert : Operation::update, entry);
+  hold(buffered, previous == Operation::insert ? Operation::insert : Operation::update, entry, row);
 }
 
 void EntrySink::remove(std::string_view source_key) {
@@ -160,8 +162,10 @@ void EntrySink::write() {
 
 void EntrySink::write_batch(bool inserts) {
   Columns columns;
+  std::vector<std::size_t> rows;
   for (const Buffered& buffered : operations_) {
     if ((buffered.operation == Operation::insert) == inserts) {
+      rows.push_back(buffered.row);
       columns.add(static_cast<char>(buffered.operation), buffered.source_key, buffered.entry);
     }
   }
@@ -175,7 +179,7 @@ void EntrySink::write_batch(bool inserts) {
   for (std::uint64_t i = 0; i < spi.rows(); i++) {
     const auto position = static_cast<std::size_t>(spi.int8(i, 0)) - 1;
     if (*columns.operation[position] != "D") {
-      refused_.push_back({*columns.source_key[position], spi.text(i, 1)});
+      refused_.push_back({*columns.source_key[position], spi.text(i, 1), rows[position]});
     }
   }
 

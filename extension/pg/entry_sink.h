@@ -29,14 +29,15 @@ class EntrySink {
   struct Refused {
     std::string source_key;
     std::string reason;
+    std::size_t row;  // what the caller called the row: of several operations on the key, the last one's
   };
 
   EntrySink(std::int32_t source_id, std::optional<std::int64_t> statement_id);
 
   // Replays change nothing: a source key that the month already holds is left as it is.
-  void insert(std::string_view source_key, const core::Entry& entry);
+  void insert(std::string_view source_key, const core::Entry& entry, std::size_t row = 0);
   // Supersedes what is stored under the key; stores it when there is nothing.
-  void update(std::string_view source_key, const core::Entry& entry);
+  void update(std::string_view source_key, const core::Entry& entry, std::size_t row = 0);
   void remove(std::string_view source_key);
 
   [[nodiscard]] std::size_t buffered() const { return operations_.size(); }
@@ -51,10 +52,11 @@ class EntrySink {
     Operation operation;
     std::string source_key;
     core::Entry entry;
+    std::size_t row = 0;
   };
 
   Buffered& slot(std::string_view source_key, Operation& previous);
-  void hold(Buffered& buffered, Operation operation, const core::Entry& entry);
+  void hold(Buffered& buffered, Operation operation, const core::Entry& entry, std::size_t row);
   void write();
   void write_batch(bool inserts);
 

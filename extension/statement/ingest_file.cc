@@ -107,7 +107,7 @@ class IngestSink final : public core::RowSink {
   void flush() {
     entries_.flush();
     std::map<std::string, std::string> refused;
-    for (auto& [key, reason] : entries_.take_refused()) refused.emplace(key, reason);
+    for (pg::EntrySink::Refused& row : entries_.take_refused()) refused.emplace(row.source_key, row.reason);
     for (const Pending& row : pending_) {
       const auto reason = refused.find(key_prefix_ + std::to_string(row.place.row_no));
       if (reason != refused.end()) {

@@ -55,8 +55,18 @@ ok(wait_for_query($finance, 'finance', q{
 like($finance->safe_psql('finance', q{
     SELECT reason || raw::text FROM reconcile.source_error WHERE source_key = 'public.payments/8001'}),
     qr/channel.*pay_channel.*9.*o8001/s, 'with field, column, value and the row');
+is($finance->safe_psql('finance', q{
+    SELECT operation, raw ->> 'order_no', raw ->> 'amount_fen', left(raw ->> 'paid_at', 10), raw ? 'note', reason
+    FROM reconcile.source_error WHERE source_key = 'public.payments/8003'}) =~ s/\d{4}-\d\d-\d\d is more/DAY is more/r,
+    'insert|o8003|3|2399-01-01|t|DAY is more than 40 days ahead', 'also a row that the tables refuse, with what was done to it');
 is($finance->safe_psql('finance', 'SELECT state, quarantined_rows FROM reconcile.source_status'), 'running|3',
     'and the stream goes on');
+$shop->safe_psql('shop', q{
+    BEGIN; UPDATE payments SET paid_at = '2398-01-01' WHERE id = 8003; UPDATE payments SET paid_at = '2397-01-01' WHERE id = 8003; COMMIT});
+ok(wait_for_query($finance, 'finance', q{
+    SELECT string_agg(operation || ' ' || left(raw ->> 'paid_at', 10), ', ' ORDER BY source_error_id)
+    FROM reconcile.source_error WHERE source_key = 'public.payments/8003'},
+    'insert 2399-01-01, update 2397-01-01'), 'of several changes in a batch, the last is kept');
 $shop->safe_psql('shop', 'DELETE FROM payments WHERE id BETWEEN 8001 AND 8003');
 ok(wait_for_equality($shop, $finance), 'their deletion harms nothing');
 

@@ -44,9 +44,8 @@ void ChangeApplier::load_superseded() {
 void ChangeApplier::store_set_aside() {
   for (pg::EntrySink::Refused& refused : sink_->take_refused()) {
     Quarantined row;
-    row.position = commit_lsn_;
+    kept_.restore(refused.row, row);
     row.relation = source_.table_name();
-    row.operation = "update";
     row.source_key = std::move(refused.source_key);
     row.reason = std::move(refused.reason);
     quarantined_.push_back(std::move(row));
@@ -60,17 +59,22 @@ void ChangeApplier::store_set_aside() {
 
 void ChangeApplier::write_some(std::size_t rows_min) {
   if (quarantined_.size() >= set_aside_rows_max) store_set_aside();
-  if (sink_->buffered() < rows_min) return;
+  if (sink_->buffered() < rows_min && kept_.bytes() < pg::EntrySink::buffer_bytes_max) return;
+  flush_sink();
+  pulse_();
+}
+
+void ChangeApplier::flush_sink() {
   sink_->flush();
   store_set_aside();
-  pulse_();
+  kept_.clear();
 }
 
 void ChangeApplier::store_new(const std::string& key) {
   if (may_all_be_stored_ || superseded_.size() > superseded_keys_max || superseded_.contains(key)) {
-    sink_->update(key, entry_);
+    sink_->update(key, entry_, row_);
   } else {
-    sink_->insert(key, entry_);
+    sink_->insert(key, entry_, row_);
   }
 }
 
@@ -81,6 +85,7 @@ void ChangeApplier::store_removal(const std::string& key) {
 
 void ChangeApplier::begin_batch() {
   sink_.emplace(source_.id, std::nullopt);
+  kept_.clear();
   quarantined_.clear();
   set_aside_ = 0;
   changes_ = 0;
@@ -143,7 +148,7 @@ void ChangeApplier::update(core::ReplicatedTable& table, const core::pgoutput::U
       or_pause([&] { return table.record(update.row, update.old_kind, update.old_row); });
   switch (normalise(record, "update", key)) {
     case core::NormaliseOutcome::entry:
-      sink_->update(key, entry_);
+      sink_->update(key, entry_, row_);
       break;
     case core::NormaliseOutcome::skipped:
       store_removal(key);  // the row was a movement and is none any more
@@ -208,6 +213,7 @@ core::NormaliseOutcome ChangeApplier::normalise(const core::RawRecord& record, c
     }
   } else {
     rejected_in_a_row_ = 0;
+    if (outcome == core::NormaliseOutcome::entry) row_ = kept_.keep(operation, commit_lsn_, record);
   }
   return outcome;
 }
@@ -238,8 +244,7 @@ std::vector<std::string> ChangeApplier::next_stored_keys(const std::string& afte
 }
 
 void ChangeApplier::finish_batch(Progress& progress) {
-  sink_->flush();
-  store_set_aside();
+  flush_sink();
   progress.quarantined += set_aside_;
   progress.applied += changes_;
   sink_.reset();

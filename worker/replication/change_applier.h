@@ -19,6 +19,7 @@
 #include "core/protocol/replicated_table.h"
 #include "extension/pg/entry_sink.h"
 #include "worker/local_source.h"
+#include "worker/replication/kept_rows.h"
 #include "worker/replication/remote_table.h"
 
 namespace pg_reconcile::worker {
@@ -63,6 +64,8 @@ class ChangeApplier {
                                    const std::string& key);
   // Writes the rows in quarantine: they are whole rows, and a batch may be a source's whole table.
   void store_set_aside();
+  // Hands the buffer to the tables.
+  void flush_sink();
   // Writes what is buffered when it is enough to be worth it, and not so much that it takes long.
   void write_some(std::size_t rows_min);
   // Stores entry_ under the key of a row that is new at the source.
@@ -91,6 +94,8 @@ class ChangeApplier {
   std::unordered_set<std::string> superseded_;
   bool may_all_be_stored_ = false;
   bool has_entries_ = false;
+  KeptRows kept_;        // of what the sink holds
+  std::size_t row_ = 0;  // of kept_: the one in entry_
   std::vector<Quarantined> quarantined_;
   std::uint64_t set_aside_ = 0;  // rows of this batch that are in quarantine already
   core::Entry entry_;

@@ -182,6 +182,11 @@ BEGIN
   IF calendar IS NULL THEN
     RETURN from_date + lag_days;
   END IF;
+  IF NOT EXISTS (SELECT FROM reconcile.calendar c WHERE c.calendar = next_due_date.calendar) THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+      MESSAGE = format('calendar "%s" does not exist', calendar),
+      HINT = 'Calendars are rows of reconcile.calendar and reconcile.calendar_day.';
+  END IF;
   WHILE counted < lag_days LOOP
     due := due + 1;
     IF coalesce((SELECT d.is_open FROM reconcile.calendar_day d
@@ -193,7 +198,7 @@ BEGIN
     IF due > from_date + 3660 THEN
       RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
         MESSAGE = format('calendar "%s" has no banking day in ten years after %s', calendar, from_date),
-        HINT = 'Mend reconcile.calendar_day.';
+        HINT = 'Add its banking days to reconcile.calendar_day, or mend its weekend in reconcile.calendar.';
     END IF;
   END LOOP;
   RETURN due;

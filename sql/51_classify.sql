@@ -94,16 +94,23 @@ AS $$
   ), differing AS (
     -- Matched, and yet something differs: stands until an approved adjustment settles it.
     SELECT (l.entry ->> 'recon_date')::date <= (r.entry ->> 'recon_date')::date AS left_first,
-           CASE WHEN l.fee <> r.fee THEN 'fee_mismatch' ELSE 'reference_mismatch' END AS discrepancy_kind,
+           CASE WHEN f.differ THEN 'fee_mismatch' ELSE 'reference_mismatch' END AS discrepancy_kind,
            least((l.entry ->> 'business_date')::date, (r.entry ->> 'business_date')::date) AS business_date,
            l.source_id AS left_source_id, l.source_key AS left_source_key,
-           CASE WHEN l.fee <> r.fee THEN l.fee ELSE l.amount END AS left_amount, g.currency AS left_currency,
+           CASE WHEN f.differ THEN l.fee ELSE l.amount END AS left_amount,
+           CASE WHEN f.differ THEN f.left_currency ELSE g.currency END AS left_currency,
            r.source_id AS right_source_id, r.source_key AS right_source_key,
-           CASE WHEN l.fee <> r.fee THEN r.fee ELSE r.amount END AS right_amount, g.currency AS right_currency,
+           CASE WHEN f.differ THEN r.fee ELSE r.amount END AS right_amount,
+           CASE WHEN f.differ THEN f.right_currency ELSE g.currency END AS right_currency,
            l.entry AS left_entry, r.entry AS right_entry, g.business_date AS group_day
     FROM reconcile.match_group g
     JOIN reconcile.match_item l ON l.group_id = g.group_id AND l.book = p_left_book
     JOIN reconcile.match_item r ON r.group_id = g.group_id AND r.book = p_right_book
+    CROSS JOIN LATERAL (
+      SELECT c.left_currency, c.right_currency,
+             coalesce(l.fee <> r.fee AND c.left_currency = c.right_currency, false) AS differ
+      FROM (SELECT coalesce(l.entry ->> 'settlement_currency', g.currency) AS left_currency,
+                   coalesce(r.entry ->> 'settlement_currency', g.currency) AS right_currency) c) f
     WHERE g.channel = p_channel AND g.account = p_account AND g.leg = p_leg AND g.business_date <= p_day
       AND g.differs
   ), verdict AS (
@@ -137,3 +144,100 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.classify_items(text, text, text, text, text, date)
 IS 'The open items of a leg at the end of a day, paired and named; discrepancy_kind NULL: in transit; group_day set: a fee or reference mismatch of a stored match';
+
+-- Orders whose refunds exceed what was paid, although the books agree on every one of them: the refunds that both
+-- books show against the payment that either shows. Without a payment (it is older than go-live) nothing is said.
+-- Looked at are the orders that a refund of the day, a late entry or a standing discrepancy names.
+CREATE FUNCTION reconcile.over_refunds(p_channel text, p_account text, p_leg text, p_left_book text, p_right_book text,
+                                       p_day date, p_kinds text[], p_standing text[])
+RETURNS TABLE (item_key text, entry_kind text, first_entry text, discrepancy_kind text, business_date date,
+               left_source_id integer, left_source_key text, left_amount numeric, left_currency text,
+               right_source_id integer, right_source_key text, right_amount numeric, right_currency text,
+               left_entry jsonb, right_entry jsonb, group_day date)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH candidate AS MATERIALIZED (
+    SELECT e.order_key FROM reconcile.entry e
+    WHERE e.channel = p_channel AND e.account = p_account AND e.book IN (p_left_book, p_right_book) AND e.recon_date = p_day
+      AND e.business_date = p_day AND e.kind = ANY (p_kinds) AND e.effective
+      AND (e.kind = 'refund' OR (e.kind IN ('payment', 'reversal') AND e.amount < 0))
+    UNION
+    SELECT e.order_key FROM reconcile.entry e
+    WHERE e.channel = p_channel AND e.account = p_account AND e.book IN (p_left_book, p_right_book) AND e.recon_date = p_day
+      AND e.recon_date <> e.business_date AND e.kind = ANY (p_kinds) AND e.effective
+    UNION
+    SELECT s.entry::jsonb ->> 'order_key' FROM unnest(p_standing) AS s (entry)
+  ), movement AS MATERIALIZED (
+    SELECT c.order_key, e.book, e.kind, e.currency, e.amount, e.match_key, e.recon_date, e.business_date, e.source_id,
+           e.source_key, e.entry,
+           sum(-e.amount) FILTER (WHERE e.kind = 'refund')
+             OVER (PARTITION BY c.order_key, e.currency, e.book
+                   ORDER BY e.recon_date, e.occurred_at NULLS LAST, e.source_id, e.source_key) AS refunded_so_far
+    FROM candidate c
+    -- By the index on order_key, whatever the planner believes of partitions that were never analysed.
+    CROSS JOIN LATERAL (
+      SELECT e.*, to_jsonb(e) AS entry FROM reconcile.entry e
+      WHERE e.order_key = c.order_key AND e.channel = p_channel AND e.account = p_account
+        AND e.book IN (p_left_book, p_right_book) AND e.recon_date <= p_day AND e.effective
+        AND e.kind IN ('payment', 'refund', 'reversal') AND e.kind = ANY (p_kinds)
+      OFFSET 0) e
+  ), book_total AS (
+    SELECT m.order_key, m.currency, m.book, coalesce(sum(m.amount) FILTER (WHERE m.kind <> 'refund'), 0) AS paid,
+           coalesce(-sum(m.amount) FILTER (WHERE m.kind = 'refund'), 0) AS refunded
+    FROM movement m GROUP BY m.order_key, m.currency, m.book
+  ), excessive AS (
+    -- `book`: the one that shows less refunded; the other shows that much too.
+    SELECT l.order_key, l.currency, greatest(l.paid, r.paid) AS paid,
+           CASE WHEN l.refunded <= r.refunded THEN p_left_book ELSE p_right_book END AS book
+    FROM book_total l JOIN book_total r ON r.order_key = l.order_key AND r.currency = l.currency AND r.book = p_right_book
+    WHERE l.book = p_left_book AND greatest(l.paid, r.paid) > 0
+      AND least(l.refunded, r.refunded) > greatest(l.paid, r.paid)
+  ), step AS (
+    -- What each refund adds to the excess. What an approved adjustment has settled is a discrepancy of its own: what
+    -- is refunded after it is a new one.
+    SELECT m.*, greatest(m.refunded_so_far - x.paid, 0) - greatest(m.refunded_so_far + m.amount - x.paid, 0) AS added,
+           (SELECT count(*) FROM reconcile.adjustment a JOIN reconcile.discrepancy d USING (discrepancy_id)
+            WHERE d.channel = p_channel AND d.account = p_account AND d.leg = p_leg AND d.kind = 'over_refund'
+              AND d.item_key = 'order:' || m.order_key AND d.currency = m.currency AND a.state = 'approved'
+              AND a.recon_date < m.recon_date) AS settled_before
+    FROM excessive x JOIN movement m ON m.order_key = x.order_key AND m.currency = x.currency AND m.book = x.book
+    WHERE m.kind = 'refund'
+  ), excess AS (
+    SELECT DISTINCT ON (s.order_key, s.currency, s.settled_before)
+           s.*, sum(s.added) OVER (PARTITION BY s.order_key, s.currency, s.settled_before) AS total
+    FROM step s
+    ORDER BY s.order_key, s.currency, s.settled_before, s.added <= 0, s.recon_date, s.refunded_so_far, s.source_id, s.source_key
+  ), pair AS (
+    SELECT x.order_key, x.currency, x.total, x.recon_date, least(x.business_date, o.business_date) AS business_date,
+           CASE WHEN x.book = p_left_book THEN x.entry ELSE o.entry END AS left_entry,
+           CASE WHEN x.book = p_left_book THEN o.entry ELSE x.entry END AS right_entry
+    FROM excess x
+    LEFT JOIN LATERAL (
+      SELECT m.entry, m.business_date FROM movement m
+      WHERE m.order_key = x.order_key AND m.currency = x.currency AND m.book <> x.book AND m.kind = 'refund'
+      ORDER BY m.match_key IS NOT DISTINCT FROM x.match_key DESC, m.amount = x.amount DESC, m.recon_date, m.source_id, m.source_key
+      LIMIT 1) o ON true
+    WHERE x.total > 0
+  ), named AS (
+    SELECT p.*, CASE WHEN (p.right_entry ->> 'recon_date') < (p.left_entry ->> 'recon_date') THEN p.right_entry
+                     ELSE p.left_entry END AS first_entry
+    FROM pair p
+    -- What is unmatched is in transit, or has a discrepancy that says more.
+    WHERE NOT EXISTS (
+      SELECT FROM reconcile.open_item o
+      WHERE o.channel = p_channel AND o.account = p_account AND o.leg = p_leg
+        AND (o.book, o.source_id, o.source_key) IN
+            ((p_left_book, (p.left_entry ->> 'source_id')::integer, p.left_entry ->> 'source_key'),
+             (p_right_book, (p.right_entry ->> 'source_id')::integer, p.right_entry ->> 'source_key'))
+        AND o.opened_on <= p_day AND (o.closed_on IS NULL OR o.closed_on > p_day))
+  )
+  SELECT 'order:' || n.order_key, 'refund',
+         concat_ws('/', n.first_entry ->> 'book', n.first_entry ->> 'source_id', n.first_entry ->> 'source_key'),
+         'over_refund', n.business_date,
+         (n.left_entry ->> 'source_id')::integer, n.left_entry ->> 'source_key', -n.total, n.currency,
+         (n.right_entry ->> 'source_id')::integer, n.right_entry ->> 'source_key', -n.total, n.currency,
+         n.left_entry, n.right_entry, n.recon_date
+  FROM named n
+$$;
+COMMENT ON FUNCTION reconcile.over_refunds(text, text, text, text, text, date, text[], text[])
+IS 'Orders that both books agree to have refunded more than was paid, with the refund that passed the payment; p_standing: entries of the discrepancies that stand';

@@ -1,11 +1,18 @@
 -- A discrepancy, and a match, in words.
 
+CREATE FUNCTION reconcile.minor_units(currency text) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'reconcile_minor_units';
+COMMENT ON FUNCTION reconcile.minor_units(text) IS 'How many decimals a currency has (ISO 4217): CNY 2, JPY 0, KWD 3; NULL: no such currency';
+
 CREATE FUNCTION reconcile.amount_text(amount numeric, currency text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN scale(trim_scale(amount)) < 2 THEN round(amount, 2) ELSE trim_scale(amount) END::text || ' ' || currency
+  SELECT CASE WHEN scale(trim_scale(a.amount)) < a.digits THEN round(a.amount, a.digits) ELSE trim_scale(a.amount) END::text
+         || ' ' || a.currency
+  FROM (SELECT amount_text.amount, amount_text.currency, coalesce(reconcile.minor_units(amount_text.currency), 2)) AS a (amount, currency, digits)
 $$;
-COMMENT ON FUNCTION reconcile.amount_text(numeric, text) IS 'An amount for people: at least two decimals, and its currency';
+COMMENT ON FUNCTION reconcile.amount_text(numeric, text) IS 'An amount for people: with the decimals of its currency, and its currency';
 
 CREATE FUNCTION reconcile.discrepancy_in_words(d reconcile.discrepancy) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -40,6 +47,9 @@ BEGIN
       format('%s: the %s book expects a fee of %s, the %s book charges %s.', what, left_book,
              reconcile.amount_text(d.left_amount, d.left_currency), right_book,
              reconcile.amount_text(d.right_amount, d.right_currency))
+    WHEN d.kind = 'over_refund' THEN
+      format('Order %s: %s more was refunded than was paid. Both books say so.',
+             coalesce(d.left_entry ->> 'order_key', d.right_entry ->> 'order_key'), reconcile.amount_text(-d.left_amount, d.currency))
     WHEN d.kind = 'kind_mismatch' THEN
       format('%s is a %s over %s in the %s book and a %s over %s in the %s book.', d.item_key,
              d.left_entry ->> 'kind', reconcile.amount_text(d.left_amount, d.left_currency), left_book,
@@ -218,5 +228,5 @@ $$;
 COMMENT ON FUNCTION reconcile.match_of(integer, text)
 IS 'What became of an entry in each leg: matched (by which rule, with what), unmatched (since when, due when), adjusted, not effective, not in scope, not run';
 
-GRANT EXECUTE ON FUNCTION reconcile.amount_text(numeric, text), reconcile.discrepancy_in_words(reconcile.discrepancy),
+GRANT EXECUTE ON FUNCTION reconcile.minor_units(text), reconcile.amount_text(numeric, text), reconcile.discrepancy_in_words(reconcile.discrepancy),
   reconcile.explain(bigint), reconcile.match_of(integer, text) TO reconcile_reader;

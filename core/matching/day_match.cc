@@ -139,7 +139,7 @@ class Matcher {
     const MatchEntry& r = right_[right];
     left_taken_[left] = 1;
     right_taken_[right] = 1;
-    result_.pairs.push_back({left, right, pass, l.has_fee && r.has_fee && l.fee != r.fee,
+    result_.pairs.push_back({left, right, pass, fees_compare(l, r) && l.fee != r.fee,
                              differ(l.channel_ref, r.channel_ref) || differ(l.match_key, r.match_key)});
   }
 

@@ -22,10 +22,11 @@ struct MatchEntry {
   Decimal amount;
   Decimal fee;
   bool has_fee = false;
-  bool carried = false;          // an open item of an earlier day
-  std::uint16_t kind = 0;        // code
-  std::uint16_t currency = 0;    // code
-  std::int64_t occurred_at = 0;  // microseconds; earlier pairs first among equals
+  bool carried = false;            // an open item of an earlier day
+  std::uint16_t kind = 0;          // code
+  std::uint16_t currency = 0;      // code
+  std::uint16_t fee_currency = 0;  // code: the settlement currency, where one is stated
+  std::int64_t occurred_at = 0;    // microseconds; earlier pairs first among equals
   std::uint64_t tie = 0;  // hash of the source's identity, unseeded: breaks ties the same way every time
 };
 
@@ -36,6 +37,11 @@ enum class MatchRule : std::uint8_t {
   net_order     // an order's unmatched entries add up to the same on both sides
 };
 
+// Fees are compared where both sides state one, in one currency.
+constexpr bool fees_compare(const MatchEntry& left, const MatchEntry& right) {
+  return left.has_fee && right.has_fee && left.fee_currency == right.fee_currency;
+}
+
 struct MatchPass {
   int pass;
   MatchRule rule;
@@ -45,7 +51,7 @@ struct MatchedPair {
   std::uint32_t left;
   std::uint32_t right;
   int pass;
-  bool fee_differs;        // both sides state a fee, and they differ
+  bool fee_differs;        // both sides state a fee in one currency, and they differ
   bool reference_differs;  // both sides state a channel_ref (or a match_key), and they differ
 };
 

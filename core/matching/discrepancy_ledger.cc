@@ -34,6 +34,16 @@ DiscrepancyIdentity DiscrepancyLedger::identify(const std::string& item_key, con
   return known->second;
 }
 
+std::vector<std::string> DiscrepancyLedger::standing_entries(std::string_view kind) const {
+  std::vector<std::string> entries;
+  for (const auto& [identity, item] : standing_) {
+    if (item.cleared_on || item.facts.kind != kind) continue;
+    const auto& entry = item.facts.left_entry ? item.facts.left_entry : item.facts.right_entry;
+    if (entry) entries.push_back(*entry);
+  }
+  return entries;
+}
+
 DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
                                     const std::map<DiscrepancyIdentity, DiscrepancyFacts>& findings,
                                     const std::map<DiscrepancyIdentity, DiscrepancyFacts>& adjusted) {

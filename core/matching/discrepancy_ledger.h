@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -80,6 +81,9 @@ class DiscrepancyLedger {
   // new one. What is stored decides, so that a re-run from any day finds the same names.
   DiscrepancyIdentity identify(const std::string& item_key, const std::string& entry_kind,
                                const std::string& first_entry);
+
+  // One entry of each discrepancy of a kind that stood at the end of the day before.
+  [[nodiscard]] std::vector<std::string> standing_entries(std::string_view kind) const;
 
   // The discrepancies that stand at the end of `day`, and those that adjustments settled.
   DayFindings take(Date day, std::int64_t run_id,

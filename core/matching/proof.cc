@@ -1,18 +1,18 @@
 #include "core/matching/proof.h"
 
+#include "core/money/currency.h"
+
 namespace pg_reconcile::core {
 namespace {
-
-std::string text(Decimal value) {
-  return value.to_string(2);
-}
-std::string text(const CountAndAmount& value) {
-  return std::to_string(value.count) + " / " + text(value.amount);
-}
 
 class Prover {
  public:
   Prover(Proof& proof, const std::string& currency) : proof_(proof), currency_(currency) {}
+
+  [[nodiscard]] std::string text(Decimal value) const { return amount_text(value, currency_); }
+  [[nodiscard]] std::string text(const CountAndAmount& value) const {
+    return std::to_string(value.count) + " / " + text(value.amount);
+  }
 
   void line(std::string name, Decimal left_side, Decimal right_side, bool counts_agree, std::string terms) {
     const Decimal difference = left_side - right_side;
@@ -51,33 +51,38 @@ Proof prove_day(const std::map<std::string, CurrencyFigures>& by_currency) {
     prover.balance("left", f.left);
     prover.balance("right", f.right);
     prover.line("b", f.right.matched.amount - f.left.matched.amount, f.residual, true,
-                "right matched " + text(f.right.matched.amount) + " - left matched " +
-                    text(f.left.matched.amount) + " = residual " + text(f.residual));
+                "right matched " + prover.text(f.right.matched.amount) + " - left matched " +
+                    prover.text(f.left.matched.amount) + " = residual " + prover.text(f.residual));
     const Decimal in = f.right.in.amount - f.left.in.amount;
     const Decimal transit_change = f.in_transit.amount - f.opening_in_transit;
     const Decimal discrepancy_change = f.discrepancy.amount - f.opening_discrepancy;
     prover.line("c", in, transit_change + discrepancy_change + f.residual + f.adjustments, true,
-                "right in - left in " + text(in) + " = change in transit " + text(transit_change) +
-                    " + change of discrepancies " + text(discrepancy_change) + " + residual " +
-                    text(f.residual) + " + adjustments " + text(f.adjustments));
-    prover.line("d", f.earlier_in + in,
-                f.in_transit.amount + f.discrepancy.amount + f.earlier_explained + f.residual + f.adjustments,
-                true,
-                "since go-live " + text(f.earlier_in + in) + " = in transit " + text(f.in_transit.amount) +
-                    " + discrepancies " + text(f.discrepancy.amount) + " + residuals and adjustments " +
-                    text(f.earlier_explained + f.residual + f.adjustments));
+                "right in - left in " + prover.text(in) + " = change in transit " +
+                    prover.text(transit_change) + " + change of discrepancies " +
+                    prover.text(discrepancy_change) + " + residual " + prover.text(f.residual) +
+                    " + adjustments " + prover.text(f.adjustments));
+    prover.line(
+        "d", f.earlier_in + in,
+        f.in_transit.amount + f.discrepancy.amount + f.earlier_explained + f.residual + f.adjustments, true,
+        "since go-live " + prover.text(f.earlier_in + in) + " = in transit " +
+            prover.text(f.in_transit.amount) + " + discrepancies " + prover.text(f.discrepancy.amount) +
+            " + residuals and adjustments " + prover.text(f.earlier_explained + f.residual + f.adjustments));
     prover.line("e", f.statement_difference, Decimal(), f.statement_entries_missing == 0,
                 "statements' totals - their entries " +
-                    text(CountAndAmount{f.statement_entries_missing, f.statement_difference}));
+                    prover.text(CountAndAmount{f.statement_entries_missing, f.statement_difference}));
     if (f.has_control) {
       prover.line("f", f.left.in.amount, f.control.amount, f.left.in.count == f.control.count,
-                  "left in " + text(f.left.in) + ", source " + text(f.control));
+                  "left in " + prover.text(f.left.in) + ", source " + prover.text(f.control));
     }
     prover.paths("left", f.left, f.digests_agree);
     prover.paths("right", f.right, f.digests_agree);
     prover.line("fee", f.left_fee - f.right_fee, f.fee_discrepancy, true,
-                "left fees " + text(f.left_fee) + " - right fees " + text(f.right_fee) +
-                    " = fee discrepancies " + text(f.fee_discrepancy));
+                "left fees " + prover.text(f.left_fee) + " - right fees " + prover.text(f.right_fee) +
+                    " = fee discrepancies " + prover.text(f.fee_discrepancy) +
+                    (f.fees_not_compared == 0
+                         ? ""
+                         : "; not compared, as the right book states them in another currency: fees of " +
+                               std::to_string(f.fees_not_compared) + " pairs"));
   }
   return proof;
 }
@@ -102,8 +107,8 @@ std::string Proof::failures() const {
   for (const ProofLine& line : lines) {
     if (line.holds) continue;
     if (!text.empty()) text += "; ";
-    text += "line " + line.line + " (" + line.currency + ") is off by " + line.difference.to_string(2) +
-            ": " + line.terms;
+    text += "line " + line.line + " (" + line.currency + ") is off by " +
+            amount_text(line.difference, line.currency) + ": " + line.terms;
   }
   return text;
 }

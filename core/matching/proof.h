@@ -44,9 +44,10 @@ struct CurrencyFigures {
   Decimal opening_discrepancy;  // signed: X(d-1)
   Decimal residual;             // R(d)
   Decimal adjustments;          // what approved adjustments of this day say: W(d)
-  Decimal left_fee;             // over the day's matched pairs where both books state a fee
+  Decimal left_fee;             // over the day's matched pairs where both books state a fee in this currency
   Decimal right_fee;
   Decimal fee_discrepancy;                     // left minus right fee over the day's fee mismatches
+  std::int64_t fees_not_compared = 0;          // pairs whose right book states its fee in another currency
   Decimal statement_difference;                // statements' own totals minus their entries
   std::int64_t statement_entries_missing = 0;  // the same, counted
   Decimal earlier_in;                          // since go-live, before this day: sum of right.in - left.in

@@ -7,6 +7,7 @@
 
 #include "core/digest/row_hash.h"
 #include "core/error.h"
+#include "core/money/currency.h"
 #include "extension/pg/progress.h"
 
 extern "C" {
@@ -29,14 +30,19 @@ enum Column {
   amount_column,
   currency_column,
   fee_column,
+  fee_currency_column,
   occurred_at_column,
   source_id_column,
   source_key_column
 };
 
-constexpr const char* entry_columns =
-    "e.kind, e.order_key, e.match_key, e.channel_ref, trim_scale(e.amount)::text, e.currency, "
-    "trim_scale(e.fee)::text, e.occurred_at, e.source_id, e.source_key";
+// `settlement_currency`: where it is found.
+std::string entry_columns(const char* settlement_currency) {
+  return std::string(
+             "e.kind, e.order_key, e.match_key, e.channel_ref, trim_scale(e.amount)::text, e.currency, "
+             "trim_scale(e.fee)::text, coalesce(") +
+         settlement_currency + ", e.currency), e.occurred_at, e.source_id, e.source_key";
+}
 
 uint128 keyed_hash(std::string_view text, std::uint64_t seed) {
   const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), seed);
@@ -81,6 +87,7 @@ class BookReader {
     entry.amount = exact_decimal(*amount);
     entry.has_fee = fee.has_value();
     if (fee) entry.fee = exact_decimal(*fee);
+    entry.fee_currency = currencies_.code(*cursor.text(row, fee_currency_column));
     entry.carried = carried;
     entry.occurred_at = DatumGetTimestampTz(cursor.datum(row, occurred_at_column, null));
     if (null) entry.occurred_at = std::numeric_limits<std::int64_t>::max();
@@ -140,6 +147,12 @@ core::Decimal exact_decimal(std::string_view text) {
   return *value;
 }
 
+std::optional<std::string> money_text(const std::optional<std::string>& amount,
+                                      const std::optional<std::string>& currency) {
+  if (!amount) return std::nullopt;
+  return core::amount_text(exact_decimal(*amount), currency.value_or(""));
+}
+
 BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, const std::string& book,
                       core::Date day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies) {
   using pg::Argument;
@@ -150,10 +163,10 @@ BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, co
     const std::string scope =
         "e.channel = $1 AND e.account = $2 AND e.book = $3 AND e.recon_date = $4 AND e.kind = ANY ($5) AND "
         "e.effective";
+    const std::string columns = entry_columns("e.settlement_currency");
     pg::Cursor cursor(snapshot,
-                      std::string("SELECT e.tableoid, e.ctid, ") + entry_columns +
-                          " FROM reconcile.entry e WHERE " + scope +
-                          " AND e.business_date = $4 UNION ALL SELECT e.tableoid, e.ctid, " + entry_columns +
+                      "SELECT e.tableoid, e.ctid, " + columns + " FROM reconcile.entry e WHERE " + scope +
+                          " AND e.business_date = $4 UNION ALL SELECT e.tableoid, e.ctid, " + columns +
                           " FROM reconcile.entry e WHERE " + scope + " AND e.recon_date <> e.business_date",
                       {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(book),
                        Argument::date(day), Argument::text_array(leg.kinds)});
@@ -162,7 +175,7 @@ BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, co
   {
     pg::Cursor cursor(
         snapshot,
-        std::string("SELECT NULL::oid, NULL::tid, ") + entry_columns +
+        "SELECT NULL::oid, NULL::tid, " + entry_columns("e.entry ->> 'settlement_currency'") +
             " FROM reconcile.open_item e WHERE e.channel = $1 AND e.account = $2 AND e.leg = $3 "
             "AND e.book = $4 AND e.opened_on < $5 AND (e.closed_on IS NULL OR e.closed_on >= $5)",
         {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(leg.leg),

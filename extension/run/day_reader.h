@@ -49,6 +49,10 @@ struct BookDay {
 BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, const std::string& book,
                       core::Date day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies);
 
+// An amount as discrepancies store it: with its currency's decimals.
+std::optional<std::string> money_text(const std::optional<std::string>& amount,
+                                      const std::optional<std::string>& currency);
+
 // An amount or a sum of amounts. Throws 22003 when the text is out of Decimal's range.
 core::Decimal exact_decimal(std::string_view text);
 

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "core/digest/row_hash.h"
 #include "core/error.h"
+#include "core/money/currency.h"
 #include "extension/pg/progress.h"
 #include "extension/run/control_query.h"
 #include "extension/run/stored_rows.h"
@@ -14,6 +17,8 @@ namespace pg_reconcile {
 namespace {
 
 using pg::Argument;
+
+constexpr const char* over_refund = "over_refund";
 
 class Stopwatch {
  public:
@@ -35,6 +40,11 @@ std::uint64_t random_seed() {
                       "Check the server's random source.");
   }
   return seed;
+}
+
+// Entries by their place: a FROM list for require_new_keys().
+std::string located(const std::string& leaf) {
+  return "unnest($6::text[]::tid[]) AS u (tuple) JOIN ONLY " + leaf + " e ON e.ctid = u.tuple";
 }
 
 core::Decimal decimal_at(const pg::Spi& spi, std::uint64_t row, int column) {
@@ -120,9 +130,12 @@ void DayRun::count_matches(const core::DayMatch& match) {
     count(r, false);
     core::CurrencyFigures& f = figures(currencies_.text(l.currency));
     f.residual += r.amount - l.amount;
-    if (l.has_fee && r.has_fee) {
-      f.left_fee += l.fee;
-      f.right_fee += r.fee;
+    if (core::fees_compare(l, r)) {
+      core::CurrencyFigures& of_fees = figures(currencies_.text(l.fee_currency));
+      of_fees.left_fee += l.fee;
+      of_fees.right_fee += r.fee;
+    } else if (l.has_fee && r.has_fee) {
+      figures(currencies_.text(l.fee_currency)).fees_not_compared++;
     }
   }
   for (const core::MatchedGroup& group : match.groups) {
@@ -159,6 +172,33 @@ void DayRun::digest_matches(const core::DayMatch& match) {
     for (const std::uint32_t i : group.right) add(right_.entries[i].tie);
     result_.digest += hasher.finish();
   }
+}
+
+void DayRun::require_new_keys(const char* stored, Side side, const std::string& rows,
+                              const std::vector<Argument>& arguments) {
+  std::vector<Argument> all = leg_arguments();
+  all.push_back(Argument::text(book_name(side)));
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  spi_.run(std::string(
+               "SELECT e.source_id, e.source_key, (SELECT s.name FROM reconcile.source s WHERE s.source_id = "
+               "e.source_id), (SELECT string_agg(DISTINCT x.business_date::text, ', ' ORDER BY "
+               "x.business_date::text) FROM reconcile.entry x WHERE x.book = $5 AND x.source_id = "
+               "e.source_id AND x.source_key = e.source_key) FROM ") +
+               rows + " JOIN reconcile." + stored +
+               " k ON k.channel = $1 AND k.account = $2 AND k.leg = $3 AND k.book = $5 "
+               "AND k.source_id = e.source_id AND k.source_key = e.source_key "
+               "ORDER BY e.source_key COLLATE \"C\" LIMIT 1",
+           all);
+  if (spi_.rows() == 0) return;
+  const std::string source =
+      spi_.is_null(0, 2) ? std::to_string(spi_.int8(0, 0)) : "\"" + spi_.text(0, 2) + "\"";
+  throw KeyStoredTwice(
+      core::sqlstate::data_corrupted,
+      "source " + source + " has two entries under the key \"" + spi_.text(0, 1) + "\"",
+      "Account \"" + leg_.account + "\" at channel \"" + leg_.channel + "\", " + book_name(side) +
+          " book, business dates " + spi_.text(0, 3) + ".",
+      "SELECT * FROM reconcile.verify() lists every such key. Remove the entry that the source does "
+      "not have, then run the day again.");
 }
 
 void DayRun::write_matches(const core::DayMatch& match) {
@@ -232,6 +272,7 @@ void DayRun::write_matches(const core::DayMatch& match) {
       }
     }
     rows.for_each_leaf(spi_, [&](const std::string& leaf, const Argument& tuples, const Argument& numbers) {
+      require_new_keys("match_item", side, located(leaf), {tuples});
       spi_.run(
           "INSERT INTO reconcile.match_item (group_id, channel, account, leg, book, source_id, source_key, "
           "amount, "
@@ -242,6 +283,8 @@ void DayRun::write_matches(const core::DayMatch& match) {
            numbers});
     });
     if (!carried_keys.empty()) {
+      require_new_keys("match_item", side, "unnest($6, $7) AS e (source_id, source_key)",
+                       {Argument::int4_array(carried_sources), Argument::text_array(carried_keys)});
       std::vector<Argument> close = leg_arguments();
       for (const Argument& argument :
            {Argument::text(book_name(side)), Argument::int4_array(carried_sources),
@@ -270,6 +313,7 @@ void DayRun::write_open_items(Side side, const std::vector<std::uint32_t>& open)
     if (!book(side).entries[i].carried) rows.add(book(side).locations[i], 0);
   }
   rows.for_each_leaf(spi_, [&](const std::string& leaf, const Argument& tuples, const Argument&) {
+    require_new_keys("open_item", side, located(leaf), {tuples});
     std::vector<Argument> arguments = leg_arguments();
     arguments.push_back(tuples);
     arguments.push_back(Argument::int4(leg_.version));
@@ -311,15 +355,18 @@ std::vector<DayRun::Finding> DayRun::read_findings(core::DiscrepancyLedger& ledg
     r_entry,
     group_day
   };
+  // An order's refunds come last: what is wrong with one of them says more.
   spi_.run(
       "SELECT item_key, entry_kind, first_entry, discrepancy_kind, business_date, left_source_id, "
       "left_source_key, trim_scale(left_amount), left_currency, right_source_id, right_source_key, "
       "trim_scale(right_amount), right_currency, left_entry::text, right_entry::text, "
-      "group_day "
-      "FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) ORDER BY business_date, first_entry COLLATE "
-      "\"C\"",
+      "group_day FROM ("
+      "SELECT 1 AS part, c.* FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) c UNION ALL "
+      "SELECT 2, o.* FROM reconcile.over_refunds($1, $2, $3, $4, $5, $6, $7, $8) o) f "
+      "ORDER BY part, business_date, first_entry COLLATE \"C\"",
       {Argument::text(leg_.channel), Argument::text(leg_.account), Argument::text(leg_.leg),
-       Argument::text(leg_.left_book), Argument::text(leg_.right_book), Argument::date(day_)});
+       Argument::text(leg_.left_book), Argument::text(leg_.right_book), Argument::date(day_),
+       Argument::text_array(leg_.kinds), Argument::text_array(ledger.standing_entries(over_refund))});
   std::vector<Finding> findings;
   for (std::uint64_t i = 0; i < spi_.rows(); i++) {
     Finding finding;
@@ -336,10 +383,10 @@ std::vector<DayRun::Finding> DayRun::read_findings(core::DiscrepancyLedger& ledg
     core::DiscrepancyFacts& facts = finding.facts;
     facts.kind = spi_.text(i, verdict);
     facts.business_date = static_cast<core::Date>(spi_.int8(i, date));
-    facts.left_amount = spi_.text_or_null(i, l_amount);
-    facts.right_amount = spi_.text_or_null(i, r_amount);
     facts.left_currency = spi_.text_or_null(i, l_currency);
     facts.right_currency = spi_.text_or_null(i, r_currency);
+    facts.left_amount = money_text(spi_.text_or_null(i, l_amount), facts.left_currency);
+    facts.right_amount = money_text(spi_.text_or_null(i, r_amount), facts.right_currency);
     facts.currency = facts.right_currency ? *facts.right_currency : *facts.left_currency;
     facts.left_entry = spi_.text_or_null(i, l_entry);
     facts.right_entry = spi_.text_or_null(i, r_entry);
@@ -349,7 +396,7 @@ std::vector<DayRun::Finding> DayRun::read_findings(core::DiscrepancyLedger& ledg
     if (facts.kind == "fee_mismatch") finding.difference = finding.difference.negated();
     finding.one_currency =
         !facts.left_currency || !facts.right_currency || *facts.left_currency == *facts.right_currency;
-    if (finding.one_currency) facts.difference = finding.difference.to_string();
+    if (finding.one_currency) facts.difference = core::amount_text(finding.difference, facts.currency);
     findings.push_back(std::move(finding));
   }
   return findings;
@@ -413,6 +460,10 @@ void DayRun::classify(core::DiscrepancyLedger& ledger) {
   std::vector<Finding> findings = read_findings(ledger);
   if (apply_adjustments(findings)) findings = read_findings(ledger);
   std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> standing;
+  std::set<std::tuple<bool, std::int32_t, std::string>> explained;  // entries: on the left?, source, key
+  const auto is_explained = [&explained](const std::optional<CarriedItem>& item, bool on_left) {
+    return item && explained.contains({on_left, item->source_id, item->source_key});
+  };
   core::RowHasher hasher;
   for (Finding& finding : findings) {
     core::DiscrepancyFacts& facts = finding.facts;
@@ -432,6 +483,13 @@ void DayRun::classify(core::DiscrepancyLedger& ledger) {
       figures(*facts.left_currency).fee_discrepancy += finding.difference;
     }
     if (finding.in_transit || (finding.match_day && adjusted_.contains(finding.identity))) continue;
+    if (facts.kind != over_refund) {
+      for (const auto* item : {&finding.left, &finding.right}) {
+        if (*item) explained.emplace(item == &finding.left, (*item)->source_id, (*item)->source_key);
+      }
+    } else if (is_explained(finding.left, true) || is_explained(finding.right, false)) {
+      continue;
+    }
     for (const auto& field :
          {std::optional(finding.identity.item_key), std::optional(finding.identity.entry_kind),
           std::optional(facts.kind), facts.difference, std::optional(facts.currency)}) {

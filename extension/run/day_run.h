@@ -35,6 +35,13 @@ struct DayResult {
   double prove_s = 0;
 };
 
+// A source has two entries under one key, in two months, and both are exceptions: the leg can't tell them
+// apart.
+class KeyStoredTwice : public core::Error {
+ public:
+  using core::Error::Error;
+};
+
 class DayRun {
  public:
   // `spi` works under `snapshot`; everything that the chain wrote before is seen.
@@ -59,6 +66,10 @@ class DayRun {
 
   std::int64_t expected_rows(const std::string& book);
   void write_matches(const core::DayMatch& match);
+  // Throws KeyStoredTwice when `stored` (open_item, match_item) holds the source key of a row in `rows`, a
+  // FROM list that ends with e (source_id, source_key): another entry, of another month, has the same key.
+  void require_new_keys(const char* stored, Side side, const std::string& rows,
+                        const std::vector<pg::Argument>& arguments);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
   std::vector<Finding> read_findings(core::DiscrepancyLedger& ledger);
   bool apply_adjustments(const std::vector<Finding>& findings);

@@ -16,6 +16,7 @@
 #include "core/digest/row_hash.h"
 #include "core/error.h"
 #include "core/matching/discrepancy_ledger.h"
+#include "core/money/currency.h"
 #include "extension/pg/progress.h"
 #include "extension/pg/spi.h"
 #include "extension/pg/subtransaction.h"
@@ -93,6 +94,14 @@ class LegRun {
         failed = !chain(spi, snapshot);
         if (failed || request_.dry_run) throw NothingPublished{};
       });
+    } catch (const KeyStoredTwice& error) {
+      json::object row = base_row(*running_, running_id_, "failed");
+      row["failure"] = std::string(error.what()) + ". " + error.detail() + " " + error.hint();
+      rows_ = {std::move(row)};
+      if (!request_.dry_run) {
+        pg::Spi spi(&snapshot);
+        insert_run(spi, rows_.back().as_object(), nullptr);
+      }
     } catch (const NothingPublished&) {
       // The subtransaction is rolled back; a failed run leaves its row as evidence.
       if (failed && !request_.dry_run) {
@@ -257,11 +266,11 @@ class LegRun {
       item.facts.kind = spi.text(i, 4);
       item.facts.business_date = static_cast<core::Date>(spi.int8(i, 5));
       item.facts.currency = spi.text(i, 6);
-      item.facts.difference = spi.text_or_null(i, 7);
-      item.facts.left_amount = spi.text_or_null(i, 8);
+      item.facts.difference = money_text(spi.text_or_null(i, 7), item.facts.currency);
       item.facts.left_currency = spi.text_or_null(i, 9);
-      item.facts.right_amount = spi.text_or_null(i, 10);
+      item.facts.left_amount = money_text(spi.text_or_null(i, 8), item.facts.left_currency);
       item.facts.right_currency = spi.text_or_null(i, 11);
+      item.facts.right_amount = money_text(spi.text_or_null(i, 10), item.facts.right_currency);
       item.facts.left_entry = spi.text_or_null(i, 12);
       item.facts.right_entry = spi.text_or_null(i, 13);
       item.opened_on = static_cast<core::Date>(spi.int8(i, 14));
@@ -285,6 +294,8 @@ class LegRun {
       pg::Progress::day(planned.day);
       spi.run("SELECT nextval('reconcile.run_run_id_seq')");
       const std::int64_t run_id = spi.int8(0, 0);
+      running_ = &planned;
+      running_id_ = run_id;
       LegConfig leg = load_leg(spi, request_.channel, request_.account, request_.leg, planned.day);
       const std::string rules = leg.rules_json;
       DayResult result = DayRun(spi, snapshot, std::move(leg), planned.day, run_id).execute(ledger);
@@ -309,7 +320,7 @@ class LegRun {
       lines.push_back(json::object{{"line", line.line},
                                    {"currency", line.currency},
                                    {"holds", line.holds},
-                                   {"difference", line.difference.to_string(2)},
+                                   {"difference", core::amount_text(line.difference, line.currency)},
                                    {"terms", line.terms}});
     }
     row["current"] = holds;
@@ -354,11 +365,11 @@ class LegRun {
     for (const core::BookFigures* book : {&f.left, &f.right}) {
       for (const core::CountAndAmount* figure :
            {&book->opening, &book->in, &book->matched, &book->adjusted, &book->closing}) {
-        counts += ", " + std::to_string(figure->count) + ", " + figure->amount.to_string(2);
+        counts += ", " + std::to_string(figure->count) + ", " + core::amount_text(figure->amount, currency);
       }
     }
     for (const core::CountAndAmount* figure : {&f.in_transit, &f.discrepancy}) {
-      counts += ", " + std::to_string(figure->count) + ", " + figure->amount.to_string(2);
+      counts += ", " + std::to_string(figure->count) + ", " + core::amount_text(figure->amount, currency);
     }
     spi.run(
         "INSERT INTO reconcile.run_total (run_id, currency, left_opening_count, left_opening, left_in_count, "
@@ -370,8 +381,10 @@ class LegRun {
         "in_transit, "
         "discrepancy_count, discrepancy, residual, fee_difference, statement_difference, proof_difference) "
         "VALUES ($1, $2" +
-            counts + ", " + f.residual.to_string(2) + ", " + (f.left_fee - f.right_fee).to_string(2) + ", " +
-            f.statement_difference.to_string(2) + ", " + result.proof.difference(currency).to_string(2) + ")",
+            counts + ", " + core::amount_text(f.residual, currency) + ", " +
+            core::amount_text(f.left_fee - f.right_fee, currency) + ", " +
+            core::amount_text(f.statement_difference, currency) + ", " +
+            core::amount_text(result.proof.difference(currency), currency) + ")",
         {Argument::int8(result.run_id), Argument::text(currency)});
   }
 
@@ -411,6 +424,8 @@ class LegRun {
 
   Request request_;
   std::vector<PlannedDay> days_;
+  const PlannedDay* running_ = nullptr;  // of days_
+  std::int64_t running_id_ = 0;
   json::array rows_;
   std::string snapshot_text_;
   std::string requested_by_;

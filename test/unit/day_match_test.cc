@@ -33,6 +33,7 @@ struct Row {
   std::string fee = "";
   bool carried = false;
   std::int64_t at = 0;
+  Currency fee_currency = cny;
 };
 
 uint128 hashed(const std::string& text, std::uint64_t seed) {
@@ -54,6 +55,7 @@ std::vector<MatchEntry> entries(const std::vector<Row>& rows, std::uint64_t seed
     entry.carried = row.carried;
     entry.kind = row.kind;
     entry.currency = row.currency;
+    entry.fee_currency = row.fee_currency;
     entry.occurred_at = row.at;
     entry.tie = XXH3_64bits(row.name.data(), row.name.size());
     result.push_back(entry);
@@ -264,4 +266,12 @@ TEST_CASE("random days: every entry is in one place, and matches add up") {
       }
     }
   }
+}
+
+TEST_CASE("fees are compared in one currency") {
+  const Row ours{"i1", "r1", "o1", "10", "o1", payment, cny, "0.06"};
+  Row theirs{"t1", "r1", "o1", "10", "o1", payment, cny, "0.08"};
+  CHECK(match({ours}, {theirs}) == Words{"i1=t1/1!f"});
+  theirs.fee_currency = usd;
+  CHECK(match({ours}, {theirs}) == Words{"i1=t1/1"});
 }

@@ -127,3 +127,12 @@ TEST_CASE("a failure names its line, currency and terms") {
   CHECK(prove_day({{"CNY", f}}).failures() ==
         "line e (CNY) is off by -0.50: statements' totals - their entries 2 / -0.50");
 }
+
+TEST_CASE("fees that cannot be compared are counted in words, and differ from nothing") {
+  CurrencyFigures f = closing_day();
+  f.fees_not_compared = 2;
+  const Proof proof = prove_day({{"CNY", f}});
+  CHECK(proof.holds());
+  CHECK(proof.lines.back().line == "fee");
+  CHECK(proof.lines.back().terms.find("another currency: fees of 2 pairs") != std::string::npos);
+}

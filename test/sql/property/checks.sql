@@ -195,10 +195,18 @@ AS $$
   ), explained AS (
     SELECT o.book, o.source_key, o.due_date, count(d.discrepancy_id) AS times
     FROM open o LEFT JOIN standing d
-      ON d.kind NOT IN ('fee_mismatch', 'reference_mismatch')
+      ON d.kind NOT IN ('fee_mismatch', 'reference_mismatch', 'over_refund')
      AND CASE o.book WHEN 'internal' THEN d.left_entry ELSE d.right_entry END @>
          jsonb_build_object('source_id', o.source_id, 'source_key', o.source_key, 'effective', true)
     GROUP BY 1, 2, 3
+  ), over_refunded AS MATERIALIZED (
+    SELECT order_key, currency, max(paid) AS paid, min(refunded) AS refunded
+    FROM (SELECT e.order_key, e.currency, e.book, coalesce(sum(e.amount) FILTER (WHERE e.kind <> 'refund'), 0) AS paid,
+                 coalesce(-sum(e.amount) FILTER (WHERE e.kind = 'refund'), 0) AS refunded
+          FROM reconcile.entry e, last
+          WHERE e.channel = p_channel AND e.effective AND e.recon_date <= last.day AND e.kind IN ('payment', 'refund', 'reversal')
+          GROUP BY 1, 2, 3) b
+    GROUP BY 1, 2 HAVING count(*) = 2 AND max(paid) > 0 AND min(refunded) > max(paid)
   ), money AS (
     SELECT currency, sum(amount) AS amount FROM (
       SELECT o.currency, CASE o.book WHEN 'trade' THEN o.amount ELSE -o.amount END AS amount
@@ -238,6 +246,21 @@ AS $$
   WHERE d.kind IN ('fee_mismatch') AND NOT EXISTS (
     SELECT FROM reconcile.match_item l JOIN reconcile.match_item r ON r.group_id = l.group_id AND r.book = 'trade'
     WHERE l.channel = p_channel AND l.book = 'internal' AND l.entry = d.left_entry AND r.entry = d.right_entry)
+  UNION ALL
+  -- Orders that both books say to have refunded more than either says was paid.
+  SELECT format('order %s was refunded %s on %s and has no discrepancy', order_key, refunded, paid) FROM over_refunded o, last
+  WHERE NOT EXISTS (SELECT FROM reconcile.discrepancy d
+                    WHERE d.channel = p_channel AND (d.state NOT IN ('cleared', 'written_off'))
+                      AND (d.kind = 'over_refund' OR d.entry_kind = 'refund' OR d.left_entry ->> 'kind' = 'refund' OR d.right_entry ->> 'kind' = 'refund')
+                      AND o.order_key IN (d.left_entry ->> 'order_key', d.right_entry ->> 'order_key'))
+    AND NOT EXISTS (SELECT FROM reconcile.open_item i
+                    WHERE i.channel = p_channel AND i.closed_on IS NULL AND i.order_key = o.order_key AND i.kind = 'refund')
+  UNION ALL
+  SELECT format('discrepancy %s: order %s is not over-refunded', d.discrepancy_id, d.item_key) FROM standing d
+  WHERE d.kind = 'over_refund' AND NOT EXISTS (
+    SELECT FROM over_refunded o WHERE d.item_key = 'order:' || o.order_key AND d.currency = o.currency AND d.left_amount = d.right_amount
+      AND (d.left_amount = o.paid - o.refunded OR (d.left_amount > o.paid - o.refunded AND EXISTS (
+        SELECT FROM reconcile.discrepancy s WHERE s.channel = p_channel AND s.item_key = d.item_key AND s.state = 'resolved'))))
   UNION ALL
   -- An approved adjustment of a whole difference closes exactly that.
   SELECT format('adjusted items say %s, adjustments of resolved discrepancies %s %s', a.amount, b.amount, a.currency)

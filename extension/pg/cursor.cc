@@ -10,13 +10,20 @@ extern "C" {
 namespace pg_reconcile::pg {
 namespace {
 
-Portal raw_open(Snapshot snapshot, const char* sql, int count, Oid* types, Datum* values, const char* nulls) {
+const char* raw_open(Snapshot snapshot, const char* sql, int count, Oid* types, Datum* values,
+                     const char* nulls) {
   PushCopiedSnapshot(snapshot);
   UpdateActiveSnapshotCommandId();
   const Portal portal =
       SPI_cursor_open_with_args(nullptr, sql, count, types, values, nulls, true, CURSOR_OPT_NO_SCROLL);
   PopActiveSnapshot();
-  return portal;
+  return portal->name;
+}
+
+// A lookup in a hash table: raises nothing.
+Portal find_portal(const std::string& name) noexcept {
+  const Portal portal = GetPortalByName(name.c_str());
+  return PortalIsValid(portal) ? portal : nullptr;
 }
 
 }  // namespace
@@ -36,18 +43,32 @@ Cursor::Cursor(const HeldSnapshot& snapshot, const std::string& sql, const std::
   Oid* type_data = types.data();
   Datum* value_data = values.data();
   const char* null_data = nulls.c_str();
-  portal_ = guarded([=] { return raw_open(held, text, count, type_data, value_data, null_data); });
+  portal_name_ = guarded([=] { return raw_open(held, text, count, type_data, value_data, null_data); });
 }
 
+// Ending a query may raise. Nothing may leave a destructor; the guard has noted that the transaction is
+// lost, so the entry point does not let the caller go on.
 Cursor::~Cursor() {
-  if (!detail::abort_is_due()) SPI_cursor_close(static_cast<Portal>(portal_));
+  if (detail::abort_is_due()) return;
+  const Portal portal = find_portal(portal_name_);
+  if (portal == nullptr) return;
+  try {
+    guarded([=] { SPI_cursor_close(portal); });
+  } catch (...) {
+    return;
+  }
 }
 
 bool Cursor::next_batch() {
   check_for_interrupts();
   if (tuples_ != nullptr) SPI_freetuptable(static_cast<SPITupleTable*>(tuples_));
   tuples_ = nullptr;
-  auto* portal = static_cast<Portal>(portal_);
+  const Portal portal = find_portal(portal_name_);
+  if (portal == nullptr) {
+    throw core::Error("34000", "the query that was being read has been closed",
+                      "CLOSE ALL was executed by something that the query calls.",
+                      "Keep CLOSE ALL out of functions that queries call.");
+  }
   guarded([=] { SPI_cursor_fetch(portal, true, batch_rows); });
   tuples_ = SPI_tuptable;
   rows_ = SPI_processed;

@@ -3,16 +3,19 @@
 #include <cstdint>
 #include <limits>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "core/error.h"
+#include "extension/pg/cursor.h"
 #include "extension/pg/spi.h"
 #include "extension/pg/subtransaction.h"
 
 extern "C" {
 #include <utils/builtins.h>
+#include <utils/portal.h>
 
 PG_MODULE_MAGIC;
 }
@@ -99,6 +102,25 @@ std::string lose_rows_three_times() {
     answer += first_value(outer, "SELECT ' ' || 7 || ' '");
   }
   return answer;
+}
+
+constexpr const char* many_rows = "SELECT generate_series(1, 100000)";
+
+// The name of the one cursor that is open.
+std::string open_cursor(pg::Spi& spi) {
+  return first_value(spi,
+                     "SELECT max(name) FROM pg_cursors WHERE statement = '" + std::string(many_rows) + "'");
+}
+
+// How many rows a second read finds after `close` was executed.
+std::string read_on_after(const std::string& close) {
+  const pg::HeldSnapshot snapshot;
+  pg::Spi spi;
+  pg::Cursor cursor(snapshot, many_rows, {});
+  cursor.next_batch();
+  spi.run(close);
+  cursor.next_batch();
+  return std::to_string(cursor.rows());
 }
 
 }  // namespace
@@ -193,6 +215,62 @@ PG_RECONCILE_FUNCTION(guard_test_wrong_spi) {
   pg::Spi outer;
   const pg::Spi inner;
   outer.run("SELECT 1");
+  PG_RETURN_VOID();
+}
+
+// (sql): destroys a cursor whose portal that statement has closed, and goes on.
+PG_RECONCILE_FUNCTION(guard_test_cursor_closed) {
+  const std::string sql = pg_reconcile::text_argument(fcinfo, 0);
+  std::string answer;
+  {
+    const pg::HeldSnapshot snapshot;
+    pg::Spi spi;
+    {
+      pg::Cursor cursor(snapshot, pg_reconcile::many_rows, {});
+      cursor.next_batch();
+      spi.run(sql);
+    }
+    answer = pg_reconcile::first_value(spi, "SELECT 'on'");
+  }
+  return pg_reconcile::text_result(answer);
+}
+
+PG_RECONCILE_FUNCTION(guard_test_cursor_read_on) {
+  const std::string answer = pg_reconcile::read_on_after(pg_reconcile::text_argument(fcinfo, 0));
+  return pg_reconcile::text_result(answer);
+}
+
+// A cursor that outlives the subtransaction that opened it and was rolled back.
+PG_RECONCILE_FUNCTION(guard_test_cursor_rolled_back) {
+  std::string answer;
+  {
+    const pg::HeldSnapshot snapshot;
+    pg::Spi spi;
+    {
+      std::optional<pg::Cursor> cursor;
+      try {
+        pg::in_subtransaction([&] {
+          cursor.emplace(snapshot, pg_reconcile::many_rows, std::vector<pg::Argument>());
+          throw core::Error("22023", "given up");
+        });
+      } catch (const core::Error& e) {
+        answer = e.what();
+      }
+    }
+    answer += pg_reconcile::first_value(spi, "SELECT ', on'");
+  }
+  return pg_reconcile::text_result(answer);
+}
+
+// A cursor that cannot be closed: its portal is pinned.
+PG_RECONCILE_FUNCTION(guard_test_cursor_pinned) {
+  const pg_reconcile::Witness witness;
+  const pg::HeldSnapshot snapshot;
+  pg::Spi spi;
+  const pg::Cursor cursor(snapshot, pg_reconcile::many_rows, {});
+  const std::string name = pg_reconcile::open_cursor(spi);
+  const char* portal = name.c_str();
+  pg::guarded([=] { PinPortal(GetPortalByName(portal)); });
   PG_RETURN_VOID();
 }
 

@@ -21,6 +21,10 @@ CREATE FUNCTION wrong_spi() RETURNS void AS '$libdir/pg_reconcile_test', 'guard_
 CREATE FUNCTION throw_through_guard() RETURNS text AS '$libdir/pg_reconcile_test', 'guard_test_throw_through_guard' LANGUAGE c;
 CREATE FUNCTION loop_forever() RETURNS void AS '$libdir/pg_reconcile_test', 'guard_test_loop' LANGUAGE c;
 CREATE FUNCTION palloc_too_much() RETURNS void AS '$libdir/pg_reconcile_test', 'guard_test_palloc' LANGUAGE c;
+CREATE FUNCTION cursor_closed(text) RETURNS text AS '$libdir/pg_reconcile_test', 'guard_test_cursor_closed' LANGUAGE c STRICT;
+CREATE FUNCTION cursor_read_on(text) RETURNS text AS '$libdir/pg_reconcile_test', 'guard_test_cursor_read_on' LANGUAGE c STRICT;
+CREATE FUNCTION cursor_rolled_back() RETURNS text AS '$libdir/pg_reconcile_test', 'guard_test_cursor_rolled_back' LANGUAGE c;
+CREATE FUNCTION cursor_pinned() RETURNS void AS '$libdir/pg_reconcile_test', 'guard_test_cursor_pinned' LANGUAGE c;
 CREATE FUNCTION invalid_text() RETURNS void AS '$libdir/pg_reconcile_test', 'guard_test_invalid_text' LANGUAGE c;
 
 CREATE FUNCTION raise_whole() RETURNS int LANGUAGE plpgsql AS $$
@@ -42,7 +46,7 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
 END $$;
 
 BEGIN;
-SELECT plan(39);
+SELECT plan(46);
 
 -- C++ -> PostgreSQL
 SELECT row_eq($$SELECT state, message, detail, hint FROM diagnosed(
@@ -109,6 +113,18 @@ SELECT is(catch_many('SELECT 1 / 0', 1000), 1000, 'a thousand errors caught in o
 SELECT is((SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'pg_reconcile error'), 0::bigint, 'keep no memory');
 SELECT throws_ok('SELECT swallow()', 'XX000', 'a database error was caught outside a subtransaction and ignored',
   'an error that is swallowed is an error');
+
+-- Cursors: a portal may go before its holder does.
+SELECT is(cursor_closed('SELECT 1'), 'on', 'a cursor that is closed by its end');
+SELECT is(cursor_closed('CLOSE ALL'), 'on', 'a cursor that something else has closed');
+SELECT is(cursor_read_on('SELECT 1'), '8192', 'a cursor is read on');
+SELECT throws_ok($$SELECT cursor_read_on('CLOSE ALL')$$, '34000', 'the query that was being read has been closed',
+  'one that is closed is not');
+SELECT is(cursor_rolled_back(), 'given up, on', 'a cursor of a subtransaction that was rolled back');
+SELECT destroyed();
+SELECT throws_ok('SELECT cursor_pinned()', 'XX000', 'a database error was caught outside a subtransaction and ignored',
+  'a cursor that cannot be closed raises at the entry point');
+SELECT is(destroyed(), 1::bigint, 'and not in its destructor: every frame is unwound');
 
 -- Cancel
 SELECT destroyed();

@@ -77,6 +77,9 @@ class Reading {
   void take_meta(std::string_view line);
   void take_dates();
   bool begin_data(std::vector<std::string> columns);
+  [[nodiscard]] std::optional<std::vector<std::string>> header_names(std::string_view line);
+  [[nodiscard]] bool may_be_data(const Line& line);
+  [[nodiscard]] bool says_empty();
   bool try_header(const Line& line);
   void outside_line(const Line& line);
   void data_line(Line& line);
@@ -196,10 +199,11 @@ bool Reading::begin_data(std::vector<std::string> columns) {
   return true;
 }
 
-bool Reading::try_header(const Line& line) {
+// The column names of a header line; nullopt: it is none.
+std::optional<std::vector<std::string>> Reading::header_names(std::string_view line) {
   std::string problem;
-  const auto* values = splitter_.split(line.text, problem);
-  if (values == nullptr) return false;
+  const auto* values = splitter_.split(line, problem);
+  if (values == nullptr) return std::nullopt;
   std::vector<std::string> names;
   for (std::string_view value : *values) names.push_back(column_name(value));
   const auto known = [&](const std::string& wanted) {
@@ -208,10 +212,50 @@ bool Reading::try_header(const Line& line) {
       return name == wanted || (alias != format_.aliases.end() && alias->second == wanted);
     });
   };
-  if (!std::all_of(format_.header_columns.begin(), format_.header_columns.end(), known)) return false;
+  if (!std::all_of(format_.header_columns.begin(), format_.header_columns.end(), known)) return std::nullopt;
+  return names;
+}
+
+bool Reading::try_header(const Line& line) {
+  auto names = header_names(line.text);
+  if (!names) return false;
   take_meta(line.text);  // which columns there are may say which part of the day this is
-  begin_data(std::move(names));
+  begin_data(std::move(*names));
   return true;
+}
+
+// A header, a row, or bytes that could be one. A row that the format no longer understands counts by its
+// width.
+bool Reading::may_be_data(const Line& line) {
+  if (!line.valid) return true;
+  boost::cmatch match;
+  if (format_.comment && search(line.text, *format_.comment, match)) return false;
+  if (format_.column_names.empty() && header_names(line.text)) return true;
+  constexpr std::size_t narrowest_row = 2;  // a sentence is one value
+  const std::size_t width =
+      format_.column_names.empty() ? format_.header_columns.size() : format_.column_names.size();
+  std::string problem;
+  const auto* values = splitter_.split(line.text, problem);
+  return values != nullptr && values->size() >= std::max(width, narrowest_row);
+}
+
+// A short answer in place of a statement: one of the format's texts, and nothing that could be data. The text
+// alone proves nothing: a customer may have written it into a row.
+bool Reading::says_empty() {
+  if (format_.empty_texts.empty()) return false;
+  const auto file = lines_.short_file();
+  if (!file) return false;
+  MemorySource source(*file);
+  NoInterrupts interrupts;
+  LineReader lines(source, format_.charsets, interrupts);
+  bool said = false;
+  for (Line line; lines.next(line);) {
+    if (may_be_data(line)) return false;
+    said = said ||
+           std::any_of(format_.empty_texts.begin(), format_.empty_texts.end(),
+                       [&](const std::string& text) { return line.text.find(text) != std::string::npos; });
+  }
+  return said;
 }
 
 void Reading::outside_line(const Line& line) {
@@ -411,9 +455,7 @@ void Reading::finish() {
 }
 
 StatementSummary Reading::run() {
-  const std::string_view start = lines_.peek();
-  for (const std::string& text : format_.empty_texts) {
-    if (start.find(text) == std::string_view::npos) continue;
+  if (says_empty()) {
     summary_.empty = true;
     take_file_name();
     take_dates();

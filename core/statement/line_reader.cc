@@ -40,9 +40,10 @@ void LineReader::start() {
     unit_ = 2;
 }
 
-std::string_view LineReader::peek() {
+std::optional<std::string_view> LineReader::short_file() {
   if (!started_) start();
-  return std::string_view(buffer_).substr(0, chunk_bytes);
+  if (buffer_.size() >= chunk_bytes) return std::nullopt;
+  return buffer_;
 }
 
 // Position of the line feed's first byte at or after `from`, or npos.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +39,8 @@ class LineReader {
 
   bool next(Line& line);
 
-  // The first bytes of the file (up to 64 kB), without moving on.
-  [[nodiscard]] std::string_view peek();
+  // The bytes of a file of less than 64 kB, without moving on; nullopt for a longer one.
+  [[nodiscard]] std::optional<std::string_view> short_file();
   [[nodiscard]] std::int64_t bytes_read() const { return base_ + static_cast<std::int64_t>(position_); }
 
  private:

@@ -355,6 +355,40 @@ TEST_CASE("WeChat: bare commas, refund columns, revoked rows, empty bill, summar
   CHECK(empty.summary.empty);
   CHECK(!empty.summary.rejected);
   CHECK(date_text(*empty.summary.business_date) == "2026-11-21");
+  CHECK(read(built_in("wechat.trade"), "{\"code\":\"NO_STATEMENT_EXIST\",\"message\":\"账单不存在\"}\n",
+             "20261121.csv", channel("wechat"))
+            .summary.empty);
+
+  // The words of an empty day in a customer's text, in a bill and in one whose layout is not known any more.
+  const std::string words = "No Bill Exist";
+  std::string quoting = bill;
+  quoting.replace(quoting.find("WALMART"), 7, words);
+  const Reading full =
+      read(built_in("wechat.trade"), quoting, "1600All2026-11-21_2026-11-21.csv", channel("wechat"));
+  CHECK(!full.summary.empty);
+  CHECK(full.rows.entries.size() == 3);
+  CHECK(full.summary.verdict == ControlVerdict::agreed);
+  quoting.replace(quoting.find("微信订单号"), std::string("微信订单号").size(), "订单");
+  const Reading unknown =
+      read(built_in("wechat.trade"), quoting, "1600All2026-11-21_2026-11-21.csv", channel("wechat"));
+  CHECK(!unknown.summary.empty);
+  REQUIRE(unknown.summary.rejected);
+  CHECK(unknown.summary.rejected->starts_with("no header line"));
+  const Reading other =
+      read(built_in("wechat.trade"), words + std::string(70000, '\n'), "20261121.csv", channel("wechat"));
+  CHECK(!other.summary.empty);
+}
+
+TEST_CASE("A format without a header line: an empty day is an answer without rows") {
+  const std::string format =
+      R"({"format": "f", "book": "trade", "frame": {"type": "csv"}, "header": {"names": ["no", "paid", "at", "text"]},
+          "empty": {"content": ["NO DATA"]},
+          "map": {"order_key": "no", "kind": {"const": "payment"}, "status": {"const": "success"},
+                  "amount": "paid", "currency": {"const": "CNY"}, "occurred_at": "at"}})";
+  CHECK(read(format, "Dear customer\nNO DATA\n", "f.csv", generic_defaults()).summary.empty);
+  const Reading full = read(format, "1,5.00,2026-11-21T10:00:00Z,NO DATA\n", "f.csv", generic_defaults());
+  CHECK(!full.summary.empty);
+  CHECK(full.rows.entries.size() == 1);
 }
 
 TEST_CASE(

@@ -11,7 +11,7 @@ packages=(
   # to test it, and the demo
   postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl perl zip unzip python3
   # to lint and fuzz it
-  clang clang-format clang-tidy
+  clang libclang-rt-14-dev clang-format clang-tidy
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

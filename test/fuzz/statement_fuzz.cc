@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,9 +43,9 @@ struct Fingerprint final : RowSink {
 };
 
 std::string document(const char* name) {
-  const auto folder =
-      std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "sql" / "formats";
-  std::ifstream in(folder / name, std::ios::binary);
+  const std::filesystem::path path = std::filesystem::path(PG_RECONCILE_FORMATS) / name;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw std::runtime_error("cannot read " + path.string());
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();

@@ -74,6 +74,7 @@ CREATE TABLE reconcile.source_state (
     source_id         integer PRIMARY KEY REFERENCES reconcile.source ON DELETE CASCADE,
     state             text NOT NULL CHECK (state IN ('starting', 'running', 'waiting', 'paused', 'failed',
                                                      'slot_lost', 'position_lost', 'stopped')),
+    cause             text CHECK (cause IN ('pause_source', 'copy', 'worker')),
     since             timestamptz NOT NULL DEFAULT clock_timestamp(),
     pid               integer,
     message           text,
@@ -85,11 +86,13 @@ CREATE TABLE reconcile.source_state (
     received_position text,
     lag_bytes         bigint,
     applied_rows      bigint NOT NULL DEFAULT 0,
-    quarantined_rows  bigint NOT NULL DEFAULT 0
+    quarantined_rows  bigint NOT NULL DEFAULT 0,
+    CHECK ((cause IS NOT NULL) = (state IN ('paused', 'slot_lost', 'position_lost')))
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE reconcile.source_state IS 'What each source''s worker is doing. Read it through source_status, which also knows whether the worker is alive';
 COMMENT ON COLUMN reconcile.source_state.source_id IS 'The source';
 COMMENT ON COLUMN reconcile.source_state.state IS 'starting, running, waiting (to try again), paused, failed, slot_lost, position_lost, stopped';
+COMMENT ON COLUMN reconcile.source_state.cause IS 'Who stopped it: pause_source; copy (it belongs to another cluster or database); worker (going on would be wrong: resume_source or resync_source). NULL in other states';
 COMMENT ON COLUMN reconcile.source_state.since IS 'Since when it is in this state';
 COMMENT ON COLUMN reconcile.source_state.pid IS 'The worker''s process; NULL when none runs';
 COMMENT ON COLUMN reconcile.source_state.message IS 'What it is doing, or what it waits for, and what to do about it';
@@ -381,7 +384,7 @@ BEGIN
            database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
      WHERE s.source_id = which;
     UPDATE reconcile.source_state s
-       SET state = 'starting', since = clock_timestamp(), message = 'resume_source was called', failures = 0,
+       SET state = 'starting', cause = NULL, since = clock_timestamp(), message = 'resume_source was called', failures = 0,
            next_attempt_at = NULL
      WHERE s.source_id = which AND s.state NOT IN ('starting', 'running');
     PERFORM reconcile.wake_supervisor();
@@ -403,7 +406,7 @@ BEGIN
             USING ERRCODE = 'wrong_object_type', HINT = 'Files are never read twice: put a corrected file into the folder.';
     END IF;
     UPDATE reconcile.source_state s
-       SET state = 'starting', since = clock_timestamp(), message = 'resync_source was called', failures = 0,
+       SET state = 'starting', cause = NULL, since = clock_timestamp(), message = 'resync_source was called', failures = 0,
            next_attempt_at = NULL
      WHERE s.source_id = which;
     PERFORM reconcile.wake_supervisor();
@@ -485,8 +488,16 @@ SELECT s.name AS source,
                THEN 'fed by hand: no worker is needed'
            WHEN t.state IN ('starting', 'running') OR t.state IS NULL
                THEN 'no worker runs: SELECT reconcile.start_worker(), or preload pg_reconcile (shared_preload_libraries)'
+           WHEN t.cause = 'copy'
+               THEN 'this is a copy: the source was created in another cluster or database, which may be reading it '
+                    'still. If that one is gone, SELECT reconcile.resume_source(...)'
            ELSE t.message
        END AS message,
+       CASE
+           WHEN a.pid IS NOT NULL AND t.state IN ('starting', 'running') THEN NULL
+           WHEN NOT s.enabled THEN 'pause_source'
+           ELSE t.cause
+       END AS cause,
        t.since,
        a.pid,
        p.position,
@@ -519,6 +530,7 @@ COMMENT ON COLUMN reconcile.source_status.book IS 'The book that it feeds';
 COMMENT ON COLUMN reconcile.source_status.channels IS 'The channels that it may feed; NULL: any';
 COMMENT ON COLUMN reconcile.source_status.state IS 'starting, running, waiting (to try again), paused, slot_lost, position_lost, stopped (no worker)';
 COMMENT ON COLUMN reconcile.source_status.message IS 'What it is doing or what it waits for, and what to do about it';
+COMMENT ON COLUMN reconcile.source_status.cause IS 'Who stopped it: pause_source, copy (it belongs to another cluster or database) or worker (it waits for your decision); NULL when nobody did';
 COMMENT ON COLUMN reconcile.source_status.since IS 'Since when it is in this state';
 COMMENT ON COLUMN reconcile.source_status.pid IS 'The worker''s process; NULL when none runs';
 COMMENT ON COLUMN reconcile.source_status.position IS 'How far everything is stored, in the source''s own terms';

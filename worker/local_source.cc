@@ -134,7 +134,7 @@ void set_state(std::int32_t source_id, const std::string& state, const std::stri
         "INSERT INTO reconcile.source_state AS t (source_id, state, message, pid, heartbeat_at)"
         " VALUES ($1, $2, $3, pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp())"
         " ON CONFLICT (source_id) DO UPDATE"
-        "    SET state = excluded.state, message = excluded.message, pid = excluded.pid,"
+        "    SET state = excluded.state, cause = NULL, message = excluded.message, pid = excluded.pid,"
         "        heartbeat_at = excluded.heartbeat_at, next_attempt_at = NULL,"
         "        since = CASE WHEN t.state = excluded.state THEN t.since ELSE pg_catalog.clock_timestamp() "
         "END",
@@ -142,7 +142,8 @@ void set_state(std::int32_t source_id, const std::string& state, const std::stri
   });
 }
 
-void set_error(std::int32_t source_id, const std::string& state, const core::Error& error) {
+void set_error(std::int32_t source_id, const std::string& state, const char* cause,
+               const core::Error& error) {
   pg::in_transaction("noting the source's error", [&] {
     pg::Spi spi;
     std::string message =
@@ -153,14 +154,18 @@ void set_error(std::int32_t source_id, const std::string& state, const core::Err
     pg::make_valid(message.data());
     pg::make_valid(full.data());
     spi.run(
-        "INSERT INTO reconcile.source_state AS t (source_id, state, message, last_error, last_error_at)"
-        " VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp())"
+        "INSERT INTO reconcile.source_state AS t (source_id, state, cause, message, last_error, "
+        "last_error_at)"
+        " VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp())"
         " ON CONFLICT (source_id) DO UPDATE"
-        "    SET state = excluded.state, message = excluded.message, last_error = excluded.last_error,"
+        "    SET state = excluded.state, cause = excluded.cause, message = excluded.message, last_error = "
+        "excluded.last_error,"
         "        last_error_at = excluded.last_error_at, pid = NULL,"
         "        since = CASE WHEN t.state = excluded.state THEN t.since ELSE pg_catalog.clock_timestamp() "
         "END",
-        {Argument::int4(source_id), text(state), text(message), text(full)});
+        {Argument::int4(source_id), text(state),
+         cause != nullptr ? Argument::text(cause) : Argument::text(std::optional<std::string>()),
+         text(message), text(full)});
   });
 }
 

@@ -96,8 +96,9 @@ void store_quarantined(pg::Spi& spi, std::int32_t source_id, const Quarantined& 
 
 void set_state(std::int32_t source_id, const std::string& state, const std::string& message);
 
-// Writes the state that an error ends the worker in; the message is the error's own.
-void set_error(std::int32_t source_id, const std::string& state, const core::Error& error);
+// Writes the state that an error ends the worker in; the message is the error's own. `cause`: null when the
+// worker may be started again.
+void set_error(std::int32_t source_id, const std::string& state, const char* cause, const core::Error& error);
 
 // After drop_source: the slot is gone, nobody needs to come again.
 void forget_slot(std::int32_t source_id);

@@ -72,10 +72,10 @@ void run(const SourceConfiguration& source) {
 }
 
 // Says why the worker ends; losing that must not hide the error itself, which is in the log by then.
-void end_with(std::int32_t source_id, const char* state, const core::Error& error) {
+void end_with(std::int32_t source_id, const char* state, const char* cause, const core::Error& error) {
   pg::log_line(WARNING, std::string("pg_reconcile source ") + std::to_string(source_id) + ": " + error.what(),
                error.detail(), error.hint());
-  set_error(source_id, state, error);
+  set_error(source_id, state, cause, error);
 }
 
 void worker_body(void* argument) {
@@ -89,13 +89,14 @@ void worker_body(void* argument) {
     const auto source = load_source(source_id);
     if (source) run(*source);
   } catch (const SourceStop& stop) {
-    end_with(source_id, stop.source_state(), stop);
+    end_with(source_id, stop.source_state(), pg::cause_worker, stop);
   } catch (const core::Error& error) {
-    end_with(source_id, "failed", error);
+    end_with(source_id, "failed", nullptr, error);
   } catch (const pg::PostgresError& error) {
-    end_with(source_id, "failed", core::Error(error.state(), error.what(), error.detail(), error.hint()));
+    end_with(source_id, "failed", nullptr,
+             core::Error(error.state(), error.what(), error.detail(), error.hint()));
   } catch (const std::exception& error) {
-    end_with(source_id, "failed", core::Error(core::sqlstate::internal_error, error.what()));
+    end_with(source_id, "failed", nullptr, core::Error(core::sqlstate::internal_error, error.what()));
   }
 }
 

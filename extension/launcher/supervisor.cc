@@ -60,7 +60,7 @@ struct SourceRow {
   bool dropped = false;
   bool is_copy = false;
   bool is_self_paused = false;  // paused, slot_lost, position_lost: not retried
-  std::string state;
+  std::string cause;            // source_state.cause; "": nobody stopped it
   std::int32_t failures = 0;
   std::int64_t wait_ms = 0;  // until next_attempt_at
   std::string configuration;
@@ -168,11 +168,7 @@ class Supervisor {
         "       s.system_identifier IS DISTINCT FROM reconcile.local_system_identifier()"
         "       OR s.database IS DISTINCT FROM (SELECT oid FROM pg_catalog.pg_database"
         "                                        WHERE datname = pg_catalog.current_database()),"
-        // A worker that pause_source ended may say so after resume_source was called: that is no pause of its
-        // own.
-        "       t.state IN ('paused', 'slot_lost', 'position_lost') AND s.dropped_at IS NULL"
-        "       AND t.message IS DISTINCT FROM 'paused by pause_source',"
-        "       t.state, coalesce(t.failures, 0),"
+        "       coalesce(t.cause, ''), coalesce(t.failures, 0),"
         "       greatest(0, coalesce(ceil(extract(epoch FROM t.next_attempt_at - "
         "pg_catalog.clock_timestamp())"
         "                                 * 1000), 0))::int8,"
@@ -192,11 +188,11 @@ class Supervisor {
       source.wanted = spi.boolean(row, 2);
       source.dropped = spi.boolean(row, 3);
       source.is_copy = spi.boolean(row, 4);
-      source.is_self_paused = !spi.is_null(row, 5) && spi.boolean(row, 5);
-      source.state = spi.text(row, 6);
-      source.failures = static_cast<std::int32_t>(spi.int8(row, 7));
-      source.wait_ms = spi.int8(row, 8);
-      source.configuration = spi.text(row, 9);
+      source.cause = spi.text(row, 5);
+      source.is_self_paused = source.cause == pg::cause_worker && !source.dropped;
+      source.failures = static_cast<std::int32_t>(spi.int8(row, 6));
+      source.wait_ms = spi.int8(row, 7);
+      source.configuration = spi.text(row, 8);
       sources.push_back(std::move(source));
     }
     return sources;
@@ -209,16 +205,11 @@ class Supervisor {
       return;
     }
     if (!source.wanted) {
-      if (source.state != "paused") note(spi, source, "paused", "paused by pause_source");
+      if (source.cause != pg::cause_pause_source) note_stopped(spi, source, pg::cause_pause_source);
       return;
     }
     if (source.is_copy) {
-      if (source.state != "paused") {
-        note(spi, source, "paused",
-             "this is a copy: the source was created in another cluster or database, which may be reading it "
-             "still. "
-             "If that one is gone, SELECT reconcile.resume_source(...)");
-      }
+      if (source.cause != pg::cause_copy) note_stopped(spi, source, pg::cause_copy);
       return;
     }
     if (source.is_self_paused || source.wait_ms > 0) return;
@@ -248,22 +239,33 @@ class Supervisor {
     }
   }
 
+  // In words: source_status.
+  static void note_stopped(pg::Spi& spi, const SourceRow& source, const char* cause) {
+    store_state(spi, source, "paused", pg::Argument::text(cause),
+                pg::Argument::text(std::optional<std::string>()));
+  }
+
   static void note(pg::Spi& spi, const SourceRow& source, const char* state, const std::string& message) {
+    store_state(spi, source, state, pg::Argument::text(std::optional<std::string>()),
+                pg::Argument::text(message));
+  }
+
+  static void store_state(pg::Spi& spi, const SourceRow& source, const char* state, const pg::Argument& cause,
+                          const pg::Argument& message) {
     spi.run(
-        "INSERT INTO reconcile.source_state AS t (source_id, state, message) VALUES ($1, $2, $3)"
-        " ON CONFLICT (source_id) DO UPDATE SET state = excluded.state, message = excluded.message, pid = "
-        "NULL,"
+        "INSERT INTO reconcile.source_state AS t (source_id, state, cause, message) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (source_id) DO UPDATE SET state = excluded.state, cause = excluded.cause,"
+        "    message = excluded.message, pid = NULL,"
         "    next_attempt_at = NULL, since = CASE WHEN t.state = excluded.state THEN t.since"
         "                                         ELSE pg_catalog.clock_timestamp() END",
-        {pg::Argument::int4(source.id), pg::Argument::text(std::string_view(state)),
-         pg::Argument::text(std::string_view(message))});
+        {pg::Argument::int4(source.id), pg::Argument::text(std::string_view(state)), cause, message});
   }
 
   static void note_failure(pg::Spi& spi, const SourceRow& source, std::int64_t ran_for) {
     const core::RestartDecision decision = core::decide_restart(restart_policy, source.failures, ran_for);
     spi.run(
         "UPDATE reconcile.source_state"
-        "   SET state = 'waiting', pid = NULL, failures = $2,"
+        "   SET state = 'waiting', cause = NULL, pid = NULL, failures = $2,"
         "       since = CASE WHEN state = 'waiting' THEN since ELSE pg_catalog.clock_timestamp() END,"
         "       next_attempt_at = pg_catalog.clock_timestamp() + $3 * interval '1 millisecond',"
         "       message = 'the worker ended and will be started again: see last_error'"

@@ -12,6 +12,11 @@ struct WorkerStart {
   Oid role;
 };
 
+// Why a source is stopped: source_state.cause, also written in sql/20_source.sql.
+inline constexpr const char* cause_pause_source = "pause_source";  // somebody said so
+inline constexpr const char* cause_copy = "copy";      // it belongs to another cluster or database
+inline constexpr const char* cause_worker = "worker";  // going on would be wrong
+
 // Advisory locks (two-key space) by which the processes of one database find each other.
 inline constexpr unsigned advisory_space = 1885827954;  // also written in sql/20_source.sql
 inline constexpr unsigned advisory_supervisor = 1;      // held by the database's supervisor

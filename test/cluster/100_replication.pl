@@ -114,14 +114,20 @@ drop_slot_at_source();
 $shop->safe_psql('shop', q{INSERT INTO payments VALUES (3, '1', 'o3', 1, 2); DELETE FROM payments WHERE id = 1});
 $finance->safe_psql('finance', q{SELECT reconcile.resume_source('shop payments')});
 ok(wait_for_state($finance, 'slot_lost'), 'a slot that is gone is noticed');
+my $cause = q{SELECT v.cause, t.cause FROM reconcile.source_status v JOIN reconcile.source_state t USING (source_id)};
+is($finance->safe_psql('finance', $cause), 'worker|worker', 'the worker stopped it');
 like($finance->safe_psql('finance', 'SELECT message FROM reconcile.source_status'), qr/resync_source/, 'with a hint');
 $finance->safe_psql('finance', q{SELECT reconcile.resync_source('shop payments')});
 ok(wait_for_equality($shop, $finance), 'resync_source mends what was missed: one row more, one less');
 
 # Our side goes back in time: what the slot has confirmed is not stored here.
 ok(wait_for_state($finance, 'running'), 'running again');
+is($finance->safe_psql('finance', $cause), '|', 'nobody stopped it');
 $finance->safe_psql('finance', q{SELECT reconcile.pause_source('shop payments')});
 wait_for_query($finance, 'finance', q{SELECT pid IS NULL FROM reconcile.source_status}, 't');
+ok(wait_for_query($finance, 'finance', $cause, 'pause_source|pause_source'), 'pause_source stopped it');
+# What the state says in words means nothing to the supervisor.
+$finance->safe_psql('finance', q{UPDATE reconcile.source_state SET message = 'in other words'});
 $finance->safe_psql('finance', q{UPDATE reconcile.source_position SET position = '0/1'});
 $finance->safe_psql('finance', q{SELECT reconcile.resume_source('shop payments')});
 ok(wait_for_state($finance, 'position_lost'), 'a restored finance database is noticed');
@@ -132,7 +138,7 @@ ok(wait_for_query($finance, 'finance', q{SELECT state FROM reconcile.source_stat
 $finance->safe_psql('finance', q{UPDATE reconcile.source SET system_identifier = 1});
 $finance->safe_psql('finance', q{SELECT reconcile.resync_source('shop payments')});
 ok(wait_for_query($finance, 'finance', q{SELECT state FROM reconcile.source_status
-    WHERE message LIKE 'this is a copy%'}, 'paused'), 'a copy of the cluster leaves the source alone');
+    WHERE message LIKE 'this is a copy%' AND cause = 'copy'}, 'paused'), 'a copy of the cluster leaves the source alone');
 $finance->safe_psql('finance', q{SELECT reconcile.resume_source('shop payments')});
 ok(wait_for_state($finance, 'running'), 'until resume_source says that it is the owner');
 

@@ -106,7 +106,9 @@ Progress::Progress(Command command, const ProgressSubject& subject) : slot_(null
   slot_->started_at = now;
   slot_->phase_started_at = now;
   slot_->rows_expected = -1;
+  slot_->bytes_expected = -1;
   pg_atomic_write_u64(&slot_->rows_done, 0);
+  pg_atomic_write_u64(&slot_->bytes_done, 0);
   copy_name(slot_->channel, subject.channel);
   copy_name(slot_->account, subject.account);
   copy_name(slot_->leg, subject.leg);
@@ -129,7 +131,8 @@ void Progress::day(std::int32_t business_date) {
   slot->business_date = business_date;
 }
 
-void Progress::phase(Phase phase, std::optional<std::int64_t> rows_expected) {
+void Progress::phase(Phase phase, std::optional<std::int64_t> rows_expected,
+                     std::optional<std::int64_t> bytes_expected) {
   ProgressSlot* slot = shown();
   if (slot == nullptr) return;
   const TimestampTz now = GetCurrentTimestamp();
@@ -137,12 +140,19 @@ void Progress::phase(Phase phase, std::optional<std::int64_t> rows_expected) {
   slot->phase = phase;
   slot->phase_started_at = now;
   slot->rows_expected = rows_expected.value_or(-1);
+  slot->bytes_expected = bytes_expected.value_or(-1);
   pg_atomic_write_u64(&slot->rows_done, 0);
+  pg_atomic_write_u64(&slot->bytes_done, 0);
 }
 
 void Progress::rows_done(std::uint64_t rows) {
   ProgressSlot* slot = shown();
   if (slot != nullptr) pg_atomic_write_u64(&slot->rows_done, rows);
+}
+
+void Progress::bytes_done(std::uint64_t bytes) {
+  ProgressSlot* slot = shown();
+  if (slot != nullptr) pg_atomic_write_u64(&slot->bytes_done, bytes);
 }
 
 }  // namespace pg_reconcile::pg

@@ -23,6 +23,9 @@ enum class Command : std::uint8_t { none, run, compare, ingest };
 
 enum class Phase : std::uint8_t {
   waiting_for_lock,
+  hashing,
+  reading,
+  replacing,
   reading_left,
   reading_right,
   matching,
@@ -46,8 +49,10 @@ struct ProgressSlot {
   std::int32_t business_date;  // days since 2000-01-01
   std::int64_t started_at;     // microseconds since 2000-01-01 UTC
   std::int64_t phase_started_at;
-  std::int64_t rows_expected;  // -1: not known
-  pg_atomic_uint64 rows_done;  // within the phase
+  std::int64_t rows_expected;   // -1: not known
+  pg_atomic_uint64 rows_done;   // within the phase
+  std::int64_t bytes_expected;  // -1: the phase reads no file
+  pg_atomic_uint64 bytes_done;  // within the phase
   char channel[name_bytes_max];
   char account[name_bytes_max];
   char leg[name_bytes_max];
@@ -83,8 +88,10 @@ class Progress {
 
   // Of the command that this process shows; they do nothing when it shows none, or is inside another one.
   static void day(std::int32_t business_date);
-  static void phase(Phase phase, std::optional<std::int64_t> rows_expected = std::nullopt);
+  static void phase(Phase phase, std::optional<std::int64_t> rows_expected = std::nullopt,
+                    std::optional<std::int64_t> bytes_expected = std::nullopt);
   static void rows_done(std::uint64_t rows);
+  static void bytes_done(std::uint64_t bytes);
 
  private:
   ProgressSlot* slot_;

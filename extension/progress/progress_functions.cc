@@ -52,6 +52,12 @@ const char* phase_words(pg::Phase phase) {
   switch (phase) {
     case pg::Phase::waiting_for_lock:
       return "waiting for lock";
+    case pg::Phase::hashing:
+      return "hashing";
+    case pg::Phase::reading:
+      return "reading";
+    case pg::Phase::replacing:
+      return "replacing";
     case pg::Phase::reading_left:
       return "reading left";
     case pg::Phase::reading_right:
@@ -80,6 +86,8 @@ enum Column {
   phase,
   rows_done,
   rows_expected,
+  bytes_done,
+  bytes_expected,
   started_at,
   phase_started_at,
   columns
@@ -111,6 +119,9 @@ void raw_list(FunctionCallInfo fcinfo) {
     values[rows_done] = Int64GetDatum(static_cast<std::int64_t>(pg_atomic_read_u64(&slot.rows_done)));
     values[rows_expected] = Int64GetDatum(slot.rows_expected);
     nulls[rows_expected] = slot.rows_expected < 0;
+    values[bytes_done] = Int64GetDatum(static_cast<std::int64_t>(pg_atomic_read_u64(&slot.bytes_done)));
+    values[bytes_expected] = Int64GetDatum(slot.bytes_expected);
+    nulls[bytes_done] = nulls[bytes_expected] = slot.bytes_expected < 0;
     values[started_at] = TimestampTzGetDatum(slot.started_at);
     values[phase_started_at] = TimestampTzGetDatum(slot.phase_started_at);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

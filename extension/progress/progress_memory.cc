@@ -40,6 +40,7 @@ void raw_startup() {
       slot.depth = 0;
       pg_atomic_init_u32(&slot.changes, 0);
       pg_atomic_init_u64(&slot.rows_done, 0);
+      pg_atomic_init_u64(&slot.bytes_done, 0);
     }
   }
   LWLockRelease(AddinShmemInitLock);

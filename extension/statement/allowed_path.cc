@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "extension/pg/progress.h"
 #include "extension/pg/settings.h"
 
 extern "C" {
@@ -176,6 +177,7 @@ std::string sha256(const OpenFile& file) {
   const std::unique_ptr<pg_cryptohash_ctx, void (*)(pg_cryptohash_ctx*)> owner(context, pg_cryptohash_free);
   std::vector<std::uint8_t> buffer(read_bytes);
   bool good = pg_cryptohash_init(context) >= 0;
+  std::uint64_t done = 0;
   for (;;) {
     check_for_interrupts();
     const ssize_t count = read(file.descriptor(), buffer.data(), buffer.size());
@@ -185,6 +187,8 @@ std::string sha256(const OpenFile& file) {
                         "file \"" + file.path() + "\" cannot be read: " + strerror(errno));
     }
     if (count == 0) break;
+    done += static_cast<std::uint64_t>(count);
+    Progress::bytes_done(done);
     good = good && pg_cryptohash_update(context, buffer.data(), static_cast<std::size_t>(count)) >= 0;
   }
   std::string digest(PG_SHA256_DIGEST_LENGTH, '\0');

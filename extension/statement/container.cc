@@ -7,8 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <utility>
+#include <vector>
 
 #include "core/statement/charset.h"
+#include "extension/pg/progress.h"
 
 namespace pg_reconcile::pg {
 namespace {
@@ -29,6 +33,8 @@ class PlainSource final : public core::ByteSource {
                           "file \"" + file_.path() + "\" cannot be read: " + strerror(errno));
       }
       left_ -= count;
+      read_ += count;
+      Progress::bytes_done(static_cast<std::uint64_t>(read_));
       if (left_ < 0) throw UnusableFile("it is larger than the format's unwrap.bytes_max");
       return static_cast<std::size_t>(count);
     }
@@ -37,19 +43,80 @@ class PlainSource final : public core::ByteSource {
  private:
   const OpenFile& file_;
   std::int64_t left_;
+  std::int64_t read_ = 0;
+};
+
+// The packed bytes, for libarchive. It may read on and on before it hands out a byte (a gzip of empty
+// members), so this is where interrupts are answered; its C frames must not be thrown through.
+class PackedFile {
+ public:
+  explicit PackedFile(const OpenFile& file) : file_(file), block_(block_bytes) {}
+
+  void open(archive* archive) {
+    file_.rewind();
+    archive_read_set_callback_data(archive, this);
+    archive_read_set_read_callback(archive, read);
+    archive_read_set_seek_callback(archive, seek);
+  }
+
+  // What a callback could not throw.
+  void rethrow_error() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  static la_ssize_t read(archive* archive, void* self, const void** bytes) {
+    auto& packed = *static_cast<PackedFile*>(self);
+    try {
+      check_for_interrupts();
+    } catch (...) {
+      packed.error_ = std::current_exception();
+      archive_set_error(archive, ECANCELED, "interrupted");
+      return ARCHIVE_FATAL;
+    }
+    *bytes = packed.block_.data();
+    for (;;) {
+      const ssize_t count = ::read(packed.file_.descriptor(), packed.block_.data(), packed.block_.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) archive_set_error(archive, errno, "%s", strerror(errno));
+      packed.position_ += std::max<ssize_t>(count, 0);
+      Progress::bytes_done(static_cast<std::uint64_t>(packed.position_));
+      return count;
+    }
+  }
+
+  static la_int64_t seek(archive* archive, void* self, la_int64_t offset, int whence) {
+    auto& packed = *static_cast<PackedFile*>(self);
+    const off_t position = lseek(packed.file_.descriptor(), offset, whence);
+    if (position < 0) {
+      archive_set_error(archive, errno, "%s", strerror(errno));
+      return ARCHIVE_FATAL;
+    }
+    packed.position_ = position;
+    return position;
+  }
+
+  const OpenFile& file_;
+  std::vector<char> block_;
+  std::int64_t position_ = 0;
+  std::exception_ptr error_;
 };
 
 class Archive {
  public:
   Archive(const OpenFile& file, const core::UnwrapRule& rule, const std::string& container)
-      : file_(file), rule_(rule), archive_(archive_read_new(), archive_read_free) {
+      : rule_(rule), packed_(file), archive_(archive_read_new(), archive_read_free) {
     if (!archive_) throw std::bad_alloc();
-    archive_read_support_filter_gzip(archive_.get());
     if (container == "zip") archive_read_support_format_zip(archive_.get());
     if (container == "tar") archive_read_support_format_tar(archive_.get());
-    if (container == "gzip") archive_read_support_format_raw(archive_.get());
-    file.rewind();
-    if (archive_read_open_fd(archive_.get(), file.descriptor(), block_bytes) != ARCHIVE_OK) broken();
+    if (container == "gzip") {
+      archive_read_support_format_raw(archive_.get());
+      archive_read_support_format_empty(archive_.get());
+      // One layer: left to itself libarchive takes off 25, and a few kilobytes become years of work.
+      archive_read_append_filter(archive_.get(), ARCHIVE_FILTER_GZIP);
+    }
+    packed_.open(archive_.get());
+    if (archive_read_open1(archive_.get()) != ARCHIVE_OK) broken();
   }
 
   // Moves to the next regular file. False at the end.
@@ -84,27 +151,19 @@ class Archive {
   }
 
  private:
-  const OpenFile& file_;
   const core::UnwrapRule& rule_;
+  PackedFile packed_;
   std::unique_ptr<archive, int (*)(archive*)> archive_;
   std::int64_t entries_ = 0;
   std::int64_t unpacked_ = 0;  // of this entry
   std::int64_t total_ = 0;
 
   [[noreturn]] void broken() const {
+    packed_.rethrow_error();
     const char* reason = archive_error_string(archive_.get());
     throw UnusableFile("it cannot be unpacked: " +
                        std::string(reason != nullptr ? reason : "unknown reason"));
   }
-};
-
-class ArchiveSource final : public core::ByteSource {
- public:
-  explicit ArchiveSource(std::unique_ptr<Archive> archive) : archive_(std::move(archive)) {}
-  std::size_t read(std::span<char> into) override { return archive_->read(into); }
-
- private:
-  std::unique_ptr<Archive> archive_;
 };
 
 std::string container_of(std::string_view start) {
@@ -113,6 +172,22 @@ std::string container_of(std::string_view start) {
   if (start.size() >= 262 && start.substr(257, 5) == "ustar") return "tar";
   return "none";
 }
+
+class ArchiveSource final : public core::ByteSource {
+ public:
+  explicit ArchiveSource(std::unique_ptr<Archive> archive) : archive_(std::move(archive)) {}
+  std::size_t read(std::span<char> into) override {
+    const std::size_t count = archive_->read(into);
+    if (std::exchange(at_start_, false) && container_of({into.data(), count}) != "none") {
+      throw UnusableFile("it is packed more than once");
+    }
+    return count;
+  }
+
+ private:
+  std::unique_ptr<Archive> archive_;
+  bool at_start_ = true;
+};
 
 std::string start_of(const OpenFile& file) {
   std::string start(512, '\0');
@@ -178,7 +253,10 @@ std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::Forma
   const std::int64_t position = container == "gzip" ? 0 : pick(file, format, container);
   auto archive = std::make_unique<Archive>(file, format.unwrap, container);
   for (std::int64_t i = 0; i <= position; i++) {
-    if (!archive->next_entry()) throw UnusableFile("it changed while it was read");
+    if (!archive->next_entry()) {
+      throw UnusableFile(container == "gzip" ? "it is empty once it is unpacked"
+                                             : "it changed while it was read");
+    }
   }
   return std::make_unique<ArchiveSource>(std::move(archive));
 }

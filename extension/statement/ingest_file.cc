@@ -20,6 +20,7 @@
 #include "core/statement/declarative_reader.h"
 #include "extension/pg/entry_sink.h"
 #include "extension/pg/guard.h"
+#include "extension/pg/progress.h"
 #include "extension/pg/spi.h"
 #include "extension/pg/subtransaction.h"
 #include "extension/pg/time_zones.h"
@@ -96,6 +97,7 @@ class IngestSink final : public core::RowSink {
     pending_.push_back({place, std::string(raw.substr(0, raw_bytes_max)), entry.currency, entry.kind,
                         entry.amount, entry.fee.value_or(core::Decimal())});
     entries_.insert(key, entry);
+    if (++rows_ % pg::Progress::report_rows == 0) pg::Progress::rows_done(rows_);
     if (pending_.size() >= flush_rows) flush();
   }
 
@@ -152,6 +154,7 @@ class IngestSink final : public core::RowSink {
   std::deque<Pending> pending_;
   std::vector<SetAside> set_aside_;
   Totals totals_;
+  std::uint64_t rows_ = 0;
   std::int64_t stored_ = 0;
   std::int64_t refused_ = 0;
   std::optional<core::TimestampTz> first_;
@@ -394,8 +397,13 @@ void Ingestion::remove_entries(std::int64_t statement) {
             {Argument::int8(statement)});
     for (std::uint64_t i = 0; i < spi.rows(); i++) keys.push_back(spi.text(i, 0));
   }
+  pg::Progress::phase(pg::Phase::replacing, static_cast<std::int64_t>(keys.size()));
   pg::EntrySink sink(source_.source_id, statement);
-  for (const std::string& key : keys) sink.remove(key);
+  std::uint64_t done = 0;
+  for (const std::string& key : keys) {
+    sink.remove(key);
+    if (++done % pg::Progress::report_rows == 0) pg::Progress::rows_done(done);
+  }
   sink.flush();
 }
 
@@ -511,17 +519,23 @@ void Ingestion::reject(const std::string& reason, const std::vector<SetAside>& r
 }
 
 std::int64_t Ingestion::run() {
+  using pg::Progress;
+  const Progress progress(pg::Command::ingest, {source_.channel, source_.account, {}, day_});
+  Progress::phase(pg::Phase::hashing, std::nullopt, file_.bytes());
   const std::string hash = pg::sha256(file_);
+  Progress::phase(pg::Phase::waiting_for_lock);
   if (const auto found = already_there(hash)) return *found;
   begin(hash);
   IngestSink sink(source_, statement_id_);
   std::optional<Rejected> rejected;
   try {
     pg::in_subtransaction([&] {
+      Progress::phase(pg::Phase::reading, std::nullopt, file_.bytes());
       read(sink);
       place_in_time(sink);
       const auto replaced = superseded();
       if (replaced) remove_entries(*replaced);
+      Progress::phase(pg::Phase::writing);
       finish(sink, replaced);
     });
   } catch (const Rejected& reason) {

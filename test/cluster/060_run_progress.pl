@@ -90,6 +90,34 @@ wait_for_query($node, 'postgres', q{SELECT command, channel IS NULL, phase, rows
     'compare|t|reading left|16384|20000', 60);
 ok(1, 'a comparison shows the rows it has read');
 
+# An ingestion counts rows and bytes. It stands still where its day's partition is locked.
+$lock->quit;
+$work->{handle}->finish;
+my $file = PostgreSQL::Test::Utils::tempdir() . '/bill.csv';
+{
+    open(my $out, '>', $file) or die "$file: $!";
+    print $out "#account=a\norder_key,kind,amount,occurred_at\n";
+    my $day = $node->safe_psql('postgres', 'SELECT current_date - 3');
+    print $out "p$_,payment,1.00,$day 10:00:00\n" for 1 .. 25000;
+    close($out) or die "$file: $!";
+}
+my $bytes = -s $file;
+$node->safe_psql('postgres', q{SELECT reconcile.create_file_source('bills', 'alipay', 'generic.csv', NULL, account => 'a')});
+$table = hold("BEGIN; LOCK TABLE $leaf IN ACCESS EXCLUSIVE MODE");
+$work = start_work("SELECT reconcile.ingest_file('bills', '$file')");
+wait_for_query($node, 'postgres', qq{SELECT command, channel, account, phase, rows_done, rows_expected IS NULL, bytes_expected,
+    bytes_done > 100000 AND bytes_done < $bytes, pid IN (SELECT pid FROM pg_stat_activity) FROM reconcile.run_progress},
+    "ingest|alipay|a|reading|8192|t|$bytes|t|t", 60);
+ok(1, 'an ingestion shows the rows and bytes that it has read');
+is($node->safe_psql('postgres', "SET SESSION AUTHORIZATION wanda; $free"), '0', 'to those who may see the channel');
+$table->quit;
+$work->{handle}->finish;
+is($work->{out} . $work->{err}, "1\n", 'it ends');
+is($node->safe_psql('postgres', $free), '0', 'and leaves no trace');
+$lock = hold('SELECT pg_advisory_lock(42)');
+$work = start_work(q{SELECT matched FROM reconcile.compare_summary('l', 'r', '{n}', '{v}', 'slow(n)');});
+wait_for_query($node, 'postgres', q{SELECT phase, bytes_done IS NULL FROM reconcile.run_progress}, 'reading left|t', 60);
+
 # A crash: the postmaster starts again with new shared memory.
 my $pid = $node->safe_psql('postgres', 'SELECT pid FROM reconcile.run_progress');
 kill 'KILL', $pid;

@@ -1,12 +1,12 @@
 // reconcile.list_inbox: the files that have arrived where a source expects them. Deciding what to do with
 // them is reconcile.scan_inbox's business.
-#include <errno.h>
-#include <glob.h>
+#include <dirent.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstring>
-#include <memory>
 #include <string>
 
 #include "core/statement/charset.h"
@@ -16,6 +16,7 @@
 
 extern "C" {
 #include <funcapi.h>
+#include <storage/fd.h>
 #include <utils/builtins.h>
 #include <utils/date.h>
 #include <utils/timestamp.h>
@@ -26,7 +27,6 @@ namespace {
 
 using namespace pg_reconcile;
 
-constexpr std::size_t files_max = 100000;
 constexpr std::int64_t seconds_1970_to_2000 = 946684800;
 
 struct FoundFile {
@@ -62,7 +62,7 @@ class Reach {
   }
 
   Oid role_;
-  std::string folder_;  // the last one asked about: names come sorted
+  std::string folder_;  // the last one asked about
   bool folder_is_included_ = false;
 };
 
@@ -80,16 +80,6 @@ bool has_readable_name(const char* path) {
   return false;
 }
 
-// glob() asks what to do about a folder that it can't read. One that has gone meanwhile holds nothing; any
-// other would look like an empty one for ever.
-std::string unreadable;
-
-int note_unreadable(const char* folder, int problem) {
-  if (problem == ENOENT) return 0;
-  unreadable = core::printable(folder, PATH_MAX);
-  return 1;
-}
-
 void raw_store(ReturnSetInfo* result, const FoundFile& file) {
   const Datum values[] = {CStringGetTextDatum(file.path), Int64GetDatum(file.bytes),
                           TimestampTzGetDatum(file.modified_at), DateADTGetDatum(file.date)};
@@ -97,6 +87,101 @@ void raw_store(ReturnSetInfo* result, const FoundFile& file) {
   tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum*>(values),
                        const_cast<bool*>(nulls));
 }
+
+// An open folder; PostgreSQL counts its descriptor.
+class Folder {
+ public:
+  explicit Folder(const std::string& path) : path_(path) {
+    const char* name = path_.c_str();
+    folder_ = pg::guarded([=] { return AllocateDir(name); });
+    if (folder_ == nullptr && errno != ENOENT && errno != ENOTDIR) fail();
+  }
+  ~Folder() {
+    if (folder_ != nullptr && !pg::detail::abort_is_due()) FreeDir(folder_);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  // nullptr: no more, or the folder has gone.
+  const dirent* next() {
+    pg::check_for_interrupts();
+    if (folder_ == nullptr) return nullptr;
+    errno = 0;
+    const dirent* entry = readdir(folder_);
+    if (entry == nullptr && errno != 0 && errno != ENOENT) fail();
+    return entry;
+  }
+
+ private:
+  // It would look like an empty one for ever.
+  [[noreturn]] void fail() const {
+    throw core::Error(core::sqlstate::io_error,
+                      "folder \"" + core::printable(path_, PATH_MAX) + "\" cannot be listed", {},
+                      "It must be readable by the operating system user that runs PostgreSQL.");
+  }
+
+  std::string path_;
+  DIR* folder_ = nullptr;
+};
+
+// What glob() does, but one name at a time: a folder may hold millions, and links that lead in circles make
+// paths without end. Whoever waits can cancel, and memory does not grow.
+class Walk {
+ public:
+  Walk(const core::InboxPattern& pattern, ReturnSetInfo* result, Oid role)
+      : pattern_(pattern), glob_(pattern.glob()), result_(result), reach_(role) {}
+
+  void run() { step("", 1); }
+
+ private:
+  // `at`: where the next part of the pattern starts.
+  void step(const std::string& folder, std::size_t at) {
+    const std::size_t end = glob_.find('/', at);
+    const bool is_last = end == std::string::npos;
+    const std::string part = glob_.substr(at, is_last ? end : end - at);
+    if (part.empty()) {
+      if (!is_last) step(folder, end + 1);
+      return;
+    }
+    if (part.find_first_of("*?[") == std::string::npos) return arrive(folder + "/" + part, is_last, end);
+    Folder open(folder.empty() ? "/" : folder);
+    while (const dirent* entry = open.next()) {
+      // A hidden name is named: so the shell has it, and so uploads hide.
+      if (fnmatch(part.c_str(), entry->d_name, FNM_PERIOD | FNM_NOESCAPE) != 0) continue;
+      const std::string path = folder + "/" + entry->d_name;
+      if (!is_last && entry->d_type != DT_DIR) {
+        if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) continue;
+        if (!reach_.includes(path, true)) continue;
+      }
+      arrive(path, is_last, end);
+    }
+  }
+
+  void arrive(const std::string& path, bool is_last, std::size_t end) {
+    if (is_last) {
+      take(path);
+    } else {
+      step(path, end + 1);
+    }
+  }
+
+  void take(const std::string& path) {
+    struct stat info = {};
+    if (core::InboxPattern::is_unfinished(path) || lstat(path.c_str(), &info) != 0) return;
+    if (!reach_.includes(path, S_ISLNK(info.st_mode))) return;
+    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || !has_readable_name(path.c_str())) return;
+    const auto date = pattern_.business_date(path);
+    const FoundFile file{path.c_str(), info.st_size,
+                         (info.st_mtim.tv_sec - seconds_1970_to_2000) * 1000000 + info.st_mtim.tv_nsec / 1000,
+                         date.has_value(), date.value_or(0)};
+    pg::guarded([&] { raw_store(result_, file); });
+  }
+
+  const core::InboxPattern& pattern_;
+  const std::string& glob_;
+  ReturnSetInfo* result_;
+  Reach reach_;
+};
 
 }  // namespace
 
@@ -108,31 +193,6 @@ PG_RECONCILE_FUNCTION(reconcile_list_inbox) {
   const Oid role = GetUserId();
   (void)pg::allowed_path(pattern.fixed_directory(), role);
 
-  unreadable.clear();
-  glob_t found = {};
-  const std::unique_ptr<glob_t, void (*)(glob_t*)> owner(&found, globfree);
-  const int result = glob(pattern.glob().c_str(), 0, note_unreadable, &found);
-  if (result == GLOB_NOMATCH) return static_cast<Datum>(0);
-  if (result != 0) {
-    throw core::Error(
-        core::sqlstate::io_error,
-        "folder \"" + (unreadable.empty() ? pattern.fixed_directory() : unreadable) + "\" cannot be listed",
-        {}, "It must be readable by the operating system user that runs PostgreSQL.");
-  }
-  auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  Reach reach(role);
-  for (std::size_t i = 0; i < found.gl_pathc && i < files_max; i++) {
-    pg::check_for_interrupts();
-    const char* path = found.gl_pathv[i];
-    struct stat info = {};
-    if (core::InboxPattern::is_unfinished(path) || lstat(path, &info) != 0) continue;
-    if (!reach.includes(path, S_ISLNK(info.st_mode))) continue;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || !has_readable_name(path)) continue;
-    const auto date = pattern.business_date(path);
-    const FoundFile file{path, info.st_size,
-                         (info.st_mtim.tv_sec - seconds_1970_to_2000) * 1000000 + info.st_mtim.tv_nsec / 1000,
-                         date.has_value(), date.value_or(0)};
-    pg::guarded([&] { raw_store(set, file); });
-  }
+  Walk(pattern, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo), role).run();
   return static_cast<Datum>(0);
 }

@@ -1,7 +1,7 @@
 -- The file road: formats, dry looks, statements, quarantine, re-issues, folders. Fixtures are made here.
 \setenv SCRATCH :scratch
 BEGIN;
-SELECT plan(74);
+SELECT plan(80);
 
 SET LOCAL client_min_messages = error;
 SELECT reconcile.create_channel('alipay', 'Asia/Shanghai', 'CNY', account => '2088', first_date => '2026-11-01');
@@ -263,6 +263,15 @@ SELECT reconcile.ingest_file('alipay bills', :'scratch' || '/two.zip') AS two_st
 SELECT is((SELECT reason FROM reconcile.statement WHERE statement_id = :two_statement), 'it holds more than one file in this format', 'a zip with two bills');
 SELECT reconcile.ingest_file('alipay bills', :'scratch' || '/bomb.zip') AS bomb_statement \gset
 SELECT is((SELECT reason FROM reconcile.statement WHERE statement_id = :bomb_statement), 'it unpacks to more than 200 times its size: this looks like a zip bomb', 'a zip bomb');
+-- A gzip of nothing, millions of times, packed again: no byte comes out of it, for a long time.
+\! cd "$SCRATCH" && perl -MIO::Compress::Gzip=gzip -e 'my ($nothing, $all) = (""); gzip(\$nothing, \my $member, -Minimal => 1); for (1 .. 3) { $all = $member x (defined $all ? 20 : 3000000); gzip(\$all, \$member, -Minimal => 1); } open O, ">:raw", "nested.gz" or die; print O $member; open O, ">:raw", "twice.gz" or die; my $bill = "order_key"; gzip(\$bill, \my $once); gzip(\$once, \my $twice); print O $twice; open O, ">:raw", "nothing.gz" or die; gzip(\$nothing, \my $empty); print O $empty'; chmod a+r *
+SET LOCAL statement_timeout = '3s';
+SELECT matches(pg_temp.error_of(format('SELECT reconcile.parse_file(%L, %L)', 'wechat.trade', :'scratch' || '/nested.gz')), '^XX001 ', 'empty members in layers: one layer is taken off');
+SET LOCAL statement_timeout = 0;
+SELECT reconcile.ingest_file('alipay bills', :'scratch' || '/twice.gz') AS twice_statement \gset
+SELECT is((SELECT reason FROM reconcile.statement WHERE statement_id = :twice_statement), 'it is packed more than once', 'a gzip in a gzip');
+SELECT reconcile.ingest_file('alipay bills', :'scratch' || '/nothing.gz') AS nothing_statement \gset
+SELECT is((SELECT reason FROM reconcile.statement WHERE statement_id = :nothing_statement), 'it is empty once it is unpacked', 'a gzip of nothing');
 \! ln -s /etc/passwd "$SCRATCH/link.csv"
 SET LOCAL ROLE clerk;
 SELECT matches(pg_temp.error_of(format('SELECT * FROM reconcile.parse_file(%L, %L)', 'alipay.trade', :'scratch' || '/link.csv')), '^42501 ', 'a link does not lead out');
@@ -283,6 +292,23 @@ SELECT is((SELECT count(*) FROM reconcile.list_inbox(:'scratch' || '/inbox/{yyyy
 SELECT is((SELECT array_agg(path ORDER BY path) FROM reconcile.list_inbox(:'scratch' || '/inbox/20261118/*.csv')),
   ARRAY[:'scratch' || '/inbox/20261118/a.csv', :'scratch' || '/inbox/20261118/d.csv'], 'a name that is no text is left alone, its neighbours are not');
 RESET ROLE;
+-- Links in circles: a pattern of many folders has paths without end.
+\! mkdir "$SCRATCH/circle" && ln -s . "$SCRATCH/circle/a" && ln -s . "$SCRATCH/circle/b" && printf x > "$SCRATCH/circle/c.csv"
+CREATE TEMPORARY TABLE listing (started timestamptz, ended timestamptz);
+SET LOCAL statement_timeout = '500ms';
+DO $$
+DECLARE started timestamptz := clock_timestamp();
+BEGIN
+  PERFORM reconcile.list_inbox(current_setting('reconcile_test.scratch') || '/circle' || repeat('/*', 20) || '.csv');
+EXCEPTION WHEN query_canceled THEN
+  INSERT INTO listing VALUES (started, clock_timestamp());
+END $$;
+SET LOCAL statement_timeout = 0;
+SELECT cmp_ok((SELECT ended - started FROM listing), '<', interval '700 ms', 'listing folders can be cancelled');
+SELECT is((SELECT array_agg(DISTINCT path) FROM reconcile.list_inbox(:'scratch' || '/circle/*/c.csv')),
+  ARRAY[:'scratch' || '/circle/a/c.csv', :'scratch' || '/circle/b/c.csv'], 'a file is found below links that stay inside');
+\! mkdir "$SCRATCH/many" && cd "$SCRATCH/many" && perl -e 'for (1 .. 1000) { open O, ">", "$_.csv" or die; close O } symlink ".", "l$_" or die for 1 .. 101'
+SELECT is((SELECT count(*) FROM reconcile.list_inbox(:'scratch' || '/many/*/*.csv')), 101000::bigint, 'a folder may hold more files than anybody counts');
 
 SELECT * FROM finish();
 ROLLBACK;

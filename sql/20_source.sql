@@ -114,10 +114,14 @@ CREATE TABLE reconcile.source_error (
     operation       text NOT NULL CHECK (operation IN ('copy', 'insert', 'update', 'delete', 'truncate')),
     source_key      text,
     raw             jsonb,
+    stage           text NOT NULL DEFAULT 'mapping' CHECK (stage IN ('mapping', 'placing')),
     reason          text NOT NULL,
-    created_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+    committed_at    timestamptz,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    settled_at      timestamptz
 );
 CREATE INDEX source_error_source_idx ON reconcile.source_error (source_id, created_at);
+CREATE INDEX source_error_unsettled ON reconcile.source_error (source_id, source_key) WHERE settled_at IS NULL;
 COMMENT ON TABLE reconcile.source_error IS 'The quarantine of streams: row changes that could not become entries, stored in the transaction that passes them by';
 COMMENT ON COLUMN reconcile.source_error.source_error_id IS 'Its number';
 COMMENT ON COLUMN reconcile.source_error.source_id IS 'The source';
@@ -127,7 +131,10 @@ COMMENT ON COLUMN reconcile.source_error.operation IS 'copy (the initial copy), 
 COMMENT ON COLUMN reconcile.source_error.source_key IS 'The row''s identity: what its entry would have had as source_key';
 COMMENT ON COLUMN reconcile.source_error.raw IS 'The row as the source sent it';
 COMMENT ON COLUMN reconcile.source_error.reason IS 'Why it could not become an entry: field, column, value';
+COMMENT ON COLUMN reconcile.source_error.stage IS 'mapping: no entry could be made of it, and it may be of any day: runs wait for it; placing: no account or day takes the entry';
+COMMENT ON COLUMN reconcile.source_error.committed_at IS 'When the source committed it; NULL: a row of the initial copy';
 COMMENT ON COLUMN reconcile.source_error.created_at IS 'When it was set aside';
+COMMENT ON COLUMN reconcile.source_error.settled_at IS 'When a later version of the row was taken in, the row was gone, or an administrator set it; NULL: still to be looked at';
 
 CREATE TABLE reconcile.worker_control (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -558,7 +565,8 @@ GRANT SELECT ON reconcile.source, reconcile.source_position, reconcile.source_st
    TO reconcile_reader, reconcile_operator, reconcile_approver, reconcile_admin, reconcile_worker, reconcile_owner;
 GRANT SELECT ON reconcile.source_error TO reconcile_operator, reconcile_approver, reconcile_admin;
 GRANT INSERT, UPDATE ON reconcile.source, reconcile.source_state, reconcile.worker_control TO reconcile_admin;
-GRANT DELETE ON reconcile.source_error TO reconcile_admin;
+GRANT UPDATE (settled_at), DELETE ON reconcile.source_error TO reconcile_admin;
+GRANT UPDATE (settled_at) ON reconcile.source_error TO reconcile_worker;
 GRANT UPDATE (slot_name) ON reconcile.source TO reconcile_worker;
 GRANT SELECT, INSERT, UPDATE ON reconcile.source_position, reconcile.source_state TO reconcile_worker;
 GRANT DELETE ON reconcile.source_position TO reconcile_worker;

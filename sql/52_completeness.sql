@@ -53,6 +53,26 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.lagging_sources(text, text, text, date) IS 'Sources that have not yet delivered everything of a day, in words; NULL when none lags';
 
+-- Rows that a stream set aside, and that may be of the day: committed between its start and what is waited for.
+CREATE FUNCTION reconcile.quarantined_rows(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(format('%s of source "%s" in quarantine (reconcile.source_error)',
+                          CASE q.rows WHEN 1 THEN 'a row' ELSE q.rows || ' rows' END, q.name) ORDER BY q.name)
+  FROM (
+    SELECT s.name, count(*) AS rows
+    FROM reconcile.source s
+    JOIN reconcile.source_error e ON e.source_id = s.source_id AND e.settled_at IS NULL AND e.stage = 'mapping'
+    CROSS JOIN (SELECT ((p_day::timestamp + ch.day_start) AT TIME ZONE ch.time_zone) AS day_start,
+                       (((p_day + 1)::timestamp + ch.day_start) AT TIME ZONE ch.time_zone) + ch.late_commit_grace AS complete_at
+                FROM reconcile.channel ch WHERE ch.channel = p_channel) c
+    WHERE s.book = p_book AND s.dropped_at IS NULL
+      AND (s.channels IS NULL OR p_channel = ANY (s.channels)) AND (s.account IS NULL OR s.account = p_account)
+      AND coalesce(e.committed_at, e.created_at) >= c.day_start AND coalesce(e.committed_at, '-infinity') < c.complete_at
+    GROUP BY s.name) q
+$$;
+COMMENT ON FUNCTION reconcile.quarantined_rows(text, text, text, date) IS 'Rows of streams that could not become entries and may be of a day, in words; NULL when there is none';
+
 CREATE FUNCTION reconcile.last_run_day(p_channel text, p_account text, p_leg text, p_before date) RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,7 +98,10 @@ AS $$
     SELECT 3, unnest(reconcile.lagging_sources(p_channel, p_account, b.book, p_day))
     FROM (VALUES (p_left_book), (p_right_book)) AS b (book)
     UNION ALL
-    SELECT 4, format('the day''s end, %s', to_char(e.day_end AT TIME ZONE e.time_zone, 'YYYY-MM-DD HH24:MI'))
+    SELECT 4, unnest(reconcile.quarantined_rows(p_channel, p_account, b.book, p_day))
+    FROM (VALUES (p_left_book), (p_right_book)) AS b (book)
+    UNION ALL
+    SELECT 5, format('the day''s end, %s', to_char(e.day_end AT TIME ZONE e.time_zone, 'YYYY-MM-DD HH24:MI'))
     FROM (SELECT c.time_zone, ((p_day + 1)::timestamp + c.day_start) AT TIME ZONE c.time_zone AS day_end
           FROM reconcile.channel c WHERE c.channel = p_channel) e
     WHERE e.day_end > now()

@@ -120,11 +120,24 @@ void store_progress(pg::Spi& spi, std::int32_t source_id, const Progress& progre
 
 void store_quarantined(pg::Spi& spi, std::int32_t source_id, const Quarantined& row) {
   spi.run(
-      "INSERT INTO reconcile.source_error (source_id, position, relation, operation, source_key, raw, reason)"
-      " VALUES ($1, $2, $3, $4, $5, pg_catalog.jsonb_object($6, $7), $8)",
+      "INSERT INTO reconcile.source_error (source_id, position, relation, operation, source_key, raw, "
+      "reason, "
+      "stage, committed_at, settled_at)"
+      " VALUES ($1, $2, $3, $4, $5, pg_catalog.jsonb_object($6, $7), $8, $9, $10,"
+      " CASE WHEN $11 THEN pg_catalog.clock_timestamp() END)",
       {Argument::int4(source_id), text(core::format_lsn(row.position)), text(row.relation),
        text(row.operation), text(row.source_key), Argument::text_array(row.names),
-       Argument::text_array(row.values), text(row.reason)});
+       Argument::text_array(row.values), text(row.reason), text(row.stage),
+       Argument::datum(1184 /* timestamptz */, static_cast<Datum>(row.committed_at.value_or(0)),
+                       !row.committed_at.has_value()),
+       Argument::boolean(row.settled)});
+}
+
+void settle_quarantined(pg::Spi& spi, std::int32_t source_id, const std::vector<std::string>& keys) {
+  spi.run(
+      "UPDATE reconcile.source_error SET settled_at = pg_catalog.clock_timestamp()"
+      " WHERE source_id = $1 AND source_key = ANY ($2) AND settled_at IS NULL",
+      {Argument::int4(source_id), Argument::text_array(keys)});
 }
 
 void set_state(std::int32_t source_id, const std::string& state, const std::string& message) {

@@ -87,12 +87,17 @@ struct Quarantined {
   std::string relation;
   const char* operation = "";
   std::string source_key;
+  const char* stage = "mapping";
+  std::optional<core::TimestampTz> committed_at;  // absent: of the initial copy
+  bool settled = false;                           // what came after it was taken in
   std::vector<std::string> names;
   std::vector<std::optional<std::string>> values;
   std::string reason;
 };
 
 void store_quarantined(pg::Spi& spi, std::int32_t source_id, const Quarantined& row);
+// What came under these keys since has been taken in, or is gone.
+void settle_quarantined(pg::Spi& spi, std::int32_t source_id, const std::vector<std::string>& keys);
 
 void set_state(std::int32_t source_id, const std::string& state, const std::string& message);
 

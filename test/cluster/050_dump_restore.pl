@@ -40,7 +40,7 @@ CREATE PUBLICATION payments FOR TABLE payments;
 INSERT INTO payments VALUES
   (1, 'o1', 100, 0.60, 2, '$d1 10:00Z'), (2, 'o2', 50, NULL, 2, '$d1 11:00Z'), (3, 'o3', 20, NULL, 2, '$d1 23:59:58Z'),
   (4, 'o4', 10, 0.06, 2, '$d1 12:00Z'), (5, 'o5', 30, NULL, 2, '$d2 10:00Z'), (6, 'o6', 7, NULL, 3, '$d2 11:00Z'),
-  (7, 'o7', 70, 0.42, 2, '$d3 10:00Z'), (8, 'o8', 8, NULL, 2, '$d3 11:00Z'), (9, 'o9', 9, NULL, 5, '$d3 12:00Z'),
+  (7, 'o7', 70, 0.42, 2, '$d3 10:00Z'), (8, 'o8', 8, NULL, 2, '$d3 11:00Z'),
   (10, 'o10', 10, NULL, 1, '$d1 13:00Z');
 SQL
 my ($host, $port) = ($node->host, $node->port);
@@ -82,7 +82,8 @@ $node->safe_psql('finance', <<"SQL");
 INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by, decided_by, decided_at)
 SELECT discrepancy_id, difference, currency, '$d2', 'approved', 'bank''s error', 'preparer', 'signer', now() FROM reconcile.discrepancy WHERE item_key = 'o2';
 SQL
-$node->safe_psql('shop', 'UPDATE payments SET state = 2 WHERE id = 10; UPDATE payments SET fee = 0.30 WHERE id = 5');
+# A row in a state that nobody has mapped waits in quarantine, and today's run for it.
+$node->safe_psql('shop', "INSERT INTO payments VALUES (9, 'o9', 9, NULL, 5, now()); UPDATE payments SET state = 2 WHERE id = 10; UPDATE payments SET fee = 0.30 WHERE id = 5");
 wait_for_query($node, 'finance', q{SELECT string_agg(source_key, ',' ORDER BY source_key) FROM reconcile.entry WHERE order_key = 'o10'}, 'public.payments/10,public.payments/10#1', 60);
 wait_for_query($node, 'finance', q{SELECT fee FROM reconcile.entry WHERE order_key = 'o5' AND book = 'internal'}, '0.30', 60);
 as_role('preparer', 'finance', 'CALL reconcile.run_due()');

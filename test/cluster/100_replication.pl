@@ -69,6 +69,25 @@ ok(wait_for_query($finance, 'finance', q{
     'insert 2399-01-01, update 2397-01-01'), 'of several changes in a batch, the last is kept');
 $shop->safe_psql('shop', 'DELETE FROM payments WHERE id BETWEEN 8001 AND 8003');
 ok(wait_for_equality($shop, $finance), 'their deletion harms nothing');
+ok(wait_for_query($finance, 'finance', q{
+    SELECT string_agg(concat_ws(' ', right(source_key, 4), operation, stage, committed_at IS NOT NULL, settled_at IS NOT NULL), ', ' ORDER BY source_error_id)
+    FROM reconcile.source_error},
+    '8001 insert mapping t t, 8002 insert mapping t t, 8003 insert placing t t, 8003 update placing t t'), 'and settles them');
+$shop->safe_psql('shop', q{
+    BEGIN; INSERT INTO payments VALUES (8005, '1', 'o8005', 5, 7); UPDATE payments SET state = 2 WHERE id = 8005; COMMIT;
+    BEGIN; INSERT INTO payments VALUES (8006, '1', 'o8006', 6, 2); UPDATE payments SET state = 7 WHERE id = 8006; COMMIT;
+    INSERT INTO payments VALUES (8007, '1', 'o8007', 7, 7)});
+my $settled = q{SELECT string_agg(concat_ws(' ', right(source_key, 4), operation, settled_at IS NOT NULL), ', ' ORDER BY source_key) FROM reconcile.source_error WHERE source_key > 'public.payments/8003'};
+ok(wait_for_query($finance, 'finance', $settled, '8005 insert t, 8006 update f, 8007 insert f'), 'within a batch what came last counts');
+$shop->safe_psql('shop', 'UPDATE payments SET state = 2 WHERE id = 8006');
+ok(wait_for_query($finance, 'finance', $settled, '8005 insert t, 8006 update t, 8007 insert f'), 'a later version that is taken in settles the row');
+# Gone while nobody looked: only reading the whole table again can tell.
+$finance->safe_psql('finance', q{SELECT reconcile.pause_source('shop payments')});
+ok(wait_for_query($finance, 'finance', q{SELECT count(*) FROM reconcile.source_status WHERE pid IS NOT NULL}, '0'), 'paused');
+$shop->safe_psql('shop', 'DELETE FROM payments WHERE id >= 8005 AND id < 9000');
+$finance->safe_psql('finance', q{SELECT reconcile.resync_source('shop payments')});
+ok(wait_for_query($finance, 'finance', $settled, '8005 insert t, 8006 update t, 8007 insert t'), 'a resync settles what is gone');
+ok(wait_for_equality($shop, $finance), 'and the books are as the shop');
 
 # A mapping that is mended.
 $shop->safe_psql('shop', q{INSERT INTO payments VALUES (8004, '1', 'o8004', 4, 7)});

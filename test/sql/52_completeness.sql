@@ -3,7 +3,7 @@
 -- waiver or another channel's source does away with.
 BEGIN;
 SET client_min_messages = warning;
-SELECT plan(65);
+SELECT plan(79);
 
 CREATE FUNCTION pg_temp.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -125,6 +125,44 @@ UPDATE reconcile.source SET dropped_at = now() WHERE source_id = 50;
 SELECT is(pg_temp.waits(:'mon'), 'for nothing', 'a dropped source is forgotten');
 INSERT INTO reconcile.source (source_id, name, kind, book) VALUES (51, 'files', 'file', 'internal'), (52, 'by hand', 'manual', 'internal');
 SELECT is(pg_temp.waits(:'mon'), 'for nothing', 'files and hands have no time to pass');
+
+-- ---- quarantine: rows that may be of the day
+INSERT INTO reconcile.source (source_id, name, kind, book, server, publication, relation, mapping) VALUES (60, 'till', 'replication', 'internal', 's', 'p', 't', '{}');
+INSERT INTO reconcile.source_position (source_id, position, source_time) VALUES (60, '0/1', now());
+CREATE FUNCTION pg_temp.set_aside(p_committed timestamptz, p_stage text DEFAULT 'mapping', p_created timestamptz DEFAULT now()) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO reconcile.source_error (source_id, position, relation, operation, reason, stage, committed_at, created_at) VALUES (60, '0/1', 't', 'insert', 'r', p_stage, p_committed, p_created) $$;
+CREATE FUNCTION pg_temp.day_waits() RETURNS text LANGUAGE sql AS $$
+  SELECT string_agg(CASE pg_temp.waits(date_trunc('week', current_date - 20)::date + n) WHEN 'for nothing' THEN 'no' ELSE 'yes' END, ' ' ORDER BY n) FROM generate_series(0, 3) n $$;
+SELECT pg_temp.set_aside((:'tue' || ' 12:00+08')::timestamptz);
+SELECT is(pg_temp.waits(:'tue'), 'a row of source "till" in quarantine (reconcile.source_error)', 'a row that no entry could be made of');
+SELECT is(pg_temp.day_waits(), 'no yes no no', 'is waited for by the day that it was committed on');
+SELECT pg_temp.set_aside((:'tue' || ' 13:00+08')::timestamptz);
+SELECT is(pg_temp.waits(:'tue'), '2 rows of source "till" in quarantine (reconcile.source_error)', 'two');
+UPDATE reconcile.source_error SET settled_at = now();
+SELECT is(pg_temp.day_waits(), 'no no no no', 'settled, they are waited for no more');
+SELECT pg_temp.set_aside((:'mon' || ' 23:00+08')::timestamptz);
+SELECT is(pg_temp.day_waits(), 'no yes no no', 'the day begins at 23:00');
+UPDATE reconcile.channel SET late_commit_grace = '10 minutes' WHERE channel = 'pay';
+SELECT is(pg_temp.day_waits(), 'yes yes no no', 'and what was committed within the grace may be of the day before');
+DELETE FROM reconcile.source_error;
+SELECT pg_temp.set_aside((:'tue' || ' 12:00+08')::timestamptz, 'placing');
+SELECT is(pg_temp.day_waits(), 'no no no no', 'a row that no account or day takes is of no run');
+SELECT pg_temp.set_aside(NULL, p_created => (:'tue' || ' 12:00+08')::timestamptz);
+SELECT is(pg_temp.day_waits(), 'yes yes no no', 'a row of the initial copy may be of any day before');
+UPDATE reconcile.source SET channels = '{other}' WHERE source_id = 60;
+SELECT is(pg_temp.day_waits(), 'no no no no', 'not of a channel that its source cannot feed');
+UPDATE reconcile.source SET channels = NULL, account = 'b' WHERE source_id = 60;
+SELECT is(pg_temp.day_waits(), 'no no no no', 'nor of another account');
+UPDATE reconcile.source SET account = NULL, book = 'fund' WHERE source_id = 60;
+SELECT is(pg_temp.day_waits(), 'no no no no', 'nor of a book outside the leg');
+UPDATE reconcile.source SET book = 'internal' WHERE source_id = 60;
+SELECT is((SELECT r.state || ': ' || r.waiting_for FROM reconcile.run('pay', :'mon', 'a') r), 'waiting: a row of source "till" in quarantine (reconcile.source_error)', 'the run says so');
+SET ROLE reconcile_admin;
+SELECT lives_ok('UPDATE reconcile.source_error SET settled_at = now()', 'an administrator may settle it');
+RESET ROLE;
+SELECT is(pg_temp.day_waits(), 'no no no no', 'and the day runs');
+UPDATE reconcile.source SET dropped_at = now() WHERE source_id = 60;
+UPDATE reconcile.channel SET late_commit_grace = '0' WHERE channel = 'pay';
 
 -- ---- order and the day's own end
 INSERT INTO reconcile.run (channel, account, leg, business_date, state, method, current) VALUES ('pay', 'a', 'internal-trade', :'mon', 'succeeded', 'batch', true);

@@ -39,14 +39,33 @@ void ChangeApplier::load_superseded() {
   spi.run("SELECT k FROM reconcile.keys_deleted_after_sign_off($1, $2) k",
           {pg::Argument::int4(source_.id), pg::Argument::int8(superseded_keys_max + 1)});
   for (std::uint64_t row = 0; row < spi.rows(); row++) superseded_.insert(spi.text(row, 0));
+  // Of rows that no account or day takes there may be very many, and no run waits for them.
+  spi.run(
+      "SELECT e.source_key FROM reconcile.source_error e WHERE e.source_id = $1 AND e.settled_at IS NULL "
+      "AND e.source_key IS NOT NULL ORDER BY e.stage LIMIT $2",
+      {pg::Argument::int4(source_.id), pg::Argument::int8(superseded_keys_max)});
+  for (std::uint64_t row = 0; row < spi.rows(); row++) unsettled_.insert(spi.text(row, 0));
+}
+
+void ChangeApplier::settle(const std::string& key) {
+  if (unsettled_.empty() || unsettled_.erase(key) == 0) return;
+  for (Quarantined& row : quarantined_) row.settled = row.settled || row.source_key == key;
+  settled_.push_back(key);
 }
 
 void ChangeApplier::store_set_aside() {
+  if (!settled_.empty()) {
+    pg::Spi spi;
+    settle_quarantined(spi, source_.id, settled_);
+    settled_.clear();
+  }
   for (pg::EntrySink::Refused& refused : sink_->take_refused()) {
     Quarantined row;
     kept_.restore(refused.row, row);
     row.relation = source_.table_name();
     row.source_key = std::move(refused.source_key);
+    row.stage = "placing";
+    if (unsettled_.size() < superseded_keys_max) unsettled_.insert(row.source_key);
     row.reason = std::move(refused.reason);
     quarantined_.push_back(std::move(row));
   }
@@ -80,6 +99,7 @@ void ChangeApplier::store_new(const std::string& key) {
 
 void ChangeApplier::store_removal(const std::string& key) {
   if (superseded_.size() <= superseded_keys_max) superseded_.insert(key);
+  settle(key);
   sink_->remove(key);
 }
 
@@ -87,6 +107,7 @@ void ChangeApplier::begin_batch() {
   sink_.emplace(source_.id, std::nullopt);
   kept_.clear();
   quarantined_.clear();
+  settled_.clear();
   set_aside_ = 0;
   changes_ = 0;
 }
@@ -98,6 +119,7 @@ std::optional<core::pgoutput::Commit> ChangeApplier::apply(std::string_view byte
   if (const auto* commit = std::get_if<po::Commit>(&message)) return *commit;
   if (const auto* begin = std::get_if<po::Begin>(&message)) {
     commit_lsn_ = begin->commit_lsn;
+    commit_time_ = begin->commit_time;
   } else if (const auto* relation = std::get_if<po::Relation>(&message)) {
     describe(*relation);
   } else if (const auto* added = std::get_if<po::Insert>(&message)) {
@@ -177,6 +199,7 @@ void ChangeApplier::apply_copied(const std::vector<std::optional<std::string_vie
   changes_++;
   may_all_be_stored_ = has_entries_;
   commit_lsn_ = position;
+  commit_time_.reset();
   copied_fields_.clear();
   for (std::size_t i = 0; i < fields.size(); i++)
     copied_fields_.push_back({table_.published_columns[i], fields[i]});
@@ -213,7 +236,9 @@ core::NormaliseOutcome ChangeApplier::normalise(const core::RawRecord& record, c
     }
   } else {
     rejected_in_a_row_ = 0;
-    if (outcome == core::NormaliseOutcome::entry) row_ = kept_.keep(operation, commit_lsn_, record);
+    settle(key);
+    if (outcome == core::NormaliseOutcome::entry)
+      row_ = kept_.keep(operation, commit_lsn_, commit_time_, record);
   }
   return outcome;
 }
@@ -222,9 +247,11 @@ void ChangeApplier::quarantine(const char* operation, const std::string& key, co
                                const std::string& reason) {
   Quarantined row;
   row.position = commit_lsn_;
+  row.committed_at = commit_time_;
   row.relation = source_.table_name();
   row.operation = operation;
   row.source_key = key;
+  unsettled_.insert(key);
   for (const core::RawField& field : record.fields) {
     row.names.emplace_back(field.name);
     row.values.emplace_back(field.value ? std::optional<std::string>(*field.value) : std::nullopt);

@@ -37,6 +37,8 @@ class ChangeApplier {
   // After the initial copy: what streams in from now on is new.
   void copy_is_done() { may_all_be_stored_ = false; }
   [[nodiscard]] bool has_entries() const { return has_entries_; }
+  // Whether it matters which of the source's rows are gone.
+  [[nodiscard]] bool must_see_all() const { return has_entries_ || !unsettled_.empty(); }
 
   void begin_batch();
   // One pgoutput message. Returns the Commit when it was one. Throws SourceStop when going on would be wrong.
@@ -64,6 +66,8 @@ class ChangeApplier {
                                    const std::string& key);
   // Writes the rows in quarantine: they are whole rows, and a batch may be a source's whole table.
   void store_set_aside();
+  // What came under the key is not in quarantine, whatever came before.
+  void settle(const std::string& key);
   // Hands the buffer to the tables.
   void flush_sink();
   // Writes what is buffered when it is enough to be worth it, and not so much that it takes long.
@@ -96,11 +100,15 @@ class ChangeApplier {
   bool has_entries_ = false;
   KeptRows kept_;        // of what the sink holds
   std::size_t row_ = 0;  // of kept_: the one in entry_
+  // Keys with rows in quarantine that nothing has come after, and those that something has come after.
+  std::unordered_set<std::string> unsettled_;
+  std::vector<std::string> settled_;
   std::vector<Quarantined> quarantined_;
   std::uint64_t set_aside_ = 0;  // rows of this batch that are in quarantine already
   core::Entry entry_;
   core::Rejection rejection_;
   core::Lsn commit_lsn_ = core::invalid_lsn;  // of the source transaction being read
+  std::optional<core::TimestampTz> commit_time_;
   std::uint64_t changes_ = 0;
   std::int64_t rejected_in_a_row_ = 0;
   std::vector<core::RawField> copied_fields_;
@@ -109,6 +117,10 @@ class ChangeApplier {
 
 template <class Keep>
 void ChangeApplier::remove_stored(Keep&& keep) {
+  const std::unordered_set<std::string> in_quarantine = unsettled_;
+  for (const std::string& key : in_quarantine) {
+    if (!keep(key)) settle(key);
+  }
   std::string after;
   for (;;) {
     write_some(1);

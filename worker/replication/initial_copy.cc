@@ -29,14 +29,15 @@ void copy_in_transaction(Connection& queries, const SourceConfiguration& source,
   queries.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   queries.query("SET TRANSACTION SNAPSHOT " + queries.quote_literal(slot.snapshot));
   core::CopyTextRow row;
+  const bool must_see_all = applier.must_see_all();
   std::unordered_set<std::string> seen;  // only a resync needs it
   queries.copy_out(copy_command(queries, source, table), [&](std::string_view line) {
     pg::check_for_interrupts();
     applier.apply_copied(row.parse(line, table.published_columns.size()), slot.consistent_point);
-    if (applier.has_entries()) seen.insert(applier.copied_key());
+    if (must_see_all) seen.insert(applier.copied_key());
   });
   queries.query("COMMIT");
-  if (applier.has_entries()) {
+  if (must_see_all) {
     applier.remove_stored([&seen](const std::string& key) { return seen.contains(key); });
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ namespace pg_reconcile::worker {
 class KeptRows {
  public:
   // Returns the row's number.
-  std::size_t keep(const char* operation, core::Lsn position, const core::RawRecord& record);
-  // Fills in operation, position, names and values.
+  std::size_t keep(const char* operation, core::Lsn position, std::optional<core::TimestampTz> committed_at,
+                   const core::RawRecord& record);
+  // Fills in operation, position, time, names and values.
   void restore(std::size_t number, Quarantined& row) const;
   void clear();
   [[nodiscard]] std::size_t bytes() const { return bytes_.size(); }
@@ -25,6 +27,7 @@ class KeptRows {
   struct Row {
     const char* operation;
     core::Lsn position;
+    std::optional<core::TimestampTz> committed_at;
     std::size_t first_field;
     std::size_t first_byte;
   };

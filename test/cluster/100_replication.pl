@@ -174,6 +174,20 @@ $shop->safe_psql('shop', q{
     INSERT INTO payments SELECT i, '1', 'o' || i, i, 2 FROM generate_series(20001, 65000) i});
 ok(wait_for_equality($shop, $finance, 90), 'a transaction that is larger than a batch');
 
+# A resync compares the table with what is stored: its keys go to disk, not to memory.
+$finance->safe_psql('finance', q{ALTER ROLE reconcile_worker SET maintenance_work_mem = '1MB';
+    ALTER ROLE reconcile_worker SET log_temp_files = 0});
+$shop->safe_psql('shop', q{DELETE FROM payments WHERE id % 1000 = 0; UPDATE payments SET amount_fen = 3 WHERE id = 20002});
+ok(wait_for_equality($shop, $finance, 90), 'rows go');
+drop_slot_at_source();
+$shop->safe_psql('shop', q{DELETE FROM payments WHERE id % 1000 = 7; INSERT INTO payments VALUES (70000, '1', 'o70000', 1, 2)});
+my $log = -s $finance->logfile;
+$finance->safe_psql('finance', q{SELECT reconcile.resync_source('shop payments')});
+ok(wait_for_equality($shop, $finance, 90), 'a resync finds what is gone and what is new');
+my $worker = $finance->safe_psql('finance', 'SELECT pid FROM reconcile.source_status');
+like(PostgreSQL::Test::Utils::slurp_file($finance->logfile, $log), qr/temporary file: path "base\/pgsql_tmp\/pgsql_tmp$worker\./,
+    'within the memory that it is given');
+
 # Mistakes.
 sub refused {
     my ($sql, $message, $name) = @_;

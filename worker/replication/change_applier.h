@@ -4,6 +4,7 @@
 // transactions: begin_batch, apply..., finish_batch, all in one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -36,7 +37,6 @@ class ChangeApplier {
   void load_superseded();
   // After the initial copy: what streams in from now on is new.
   void copy_is_done() { may_all_be_stored_ = false; }
-  [[nodiscard]] bool has_entries() const { return has_entries_; }
   // Whether it matters which of the source's rows are gone.
   [[nodiscard]] bool must_see_all() const { return has_entries_ || !unsettled_.empty(); }
 
@@ -45,7 +45,8 @@ class ChangeApplier {
   std::optional<core::pgoutput::Commit> apply(std::string_view message);
   // One row of the initial copy; fields in the order of RemoteTable::published_columns.
   void apply_copied(const std::vector<std::optional<std::string_view>>& fields, core::Lsn position);
-  // Every stored key that `keep` doesn't hold is removed: what the source no longer has.
+  // Every stored key that `keep` doesn't hold is removed: what the source no longer has. It is asked for one
+  // key after another in the order of their bytes.
   template <class Keep>
   void remove_stored(Keep&& keep);
   // Writes what is buffered and what was quarantined; adds to `progress`.
@@ -117,20 +118,25 @@ class ChangeApplier {
 
 template <class Keep>
 void ChangeApplier::remove_stored(Keep&& keep) {
-  const std::unordered_set<std::string> in_quarantine = unsettled_;
-  for (const std::string& key : in_quarantine) {
-    if (!keep(key)) settle(key);
-  }
+  std::vector<std::string> in_quarantine(unsettled_.begin(), unsettled_.end());
+  std::sort(in_quarantine.begin(), in_quarantine.end());
+  auto waiting = in_quarantine.cbegin();
+  const auto settle_one = [&] {
+    if (!keep(*waiting)) settle(*waiting);
+    ++waiting;
+  };
   std::string after;
   for (;;) {
     write_some(1);
     const std::vector<std::string> keys = next_stored_keys(after);
-    if (keys.empty()) return;
+    if (keys.empty()) break;
     after = keys.back();
     for (const std::string& key : keys) {
+      while (waiting != in_quarantine.cend() && *waiting <= key) settle_one();
       if (!keep(key)) store_removal(key);
     }
   }
+  while (waiting != in_quarantine.cend()) settle_one();
 }
 
 }  // namespace pg_reconcile::worker

@@ -1,14 +1,18 @@
 #include "worker/replication/initial_copy.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 
 #include "core/protocol/copy_text.h"
 #include "extension/pg/background.h"
+#include "extension/pg/sorted_texts.h"
 
 namespace pg_reconcile::worker {
 namespace {
+
+// What a resync holds of a table's keys in memory, however many rows it has; the rest is on disk.
+constexpr int copied_keys_memory_kb = 65536;
 
 std::string copy_command(const Connection& queries, const SourceConfiguration& source,
                          const RemoteTable& table) {
@@ -29,17 +33,22 @@ void copy_in_transaction(Connection& queries, const SourceConfiguration& source,
   queries.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   queries.query("SET TRANSACTION SNAPSHOT " + queries.quote_literal(slot.snapshot));
   core::CopyTextRow row;
-  const bool must_see_all = applier.must_see_all();
-  std::unordered_set<std::string> seen;  // only a resync needs it
+  std::optional<pg::SortedTexts> copied;  // only a resync needs the keys
+  if (applier.must_see_all()) copied.emplace(copied_keys_memory_kb);
   queries.copy_out(copy_command(queries, source, table), [&](std::string_view line) {
     pg::check_for_interrupts();
     applier.apply_copied(row.parse(line, table.published_columns.size()), slot.consistent_point);
-    if (must_see_all) seen.insert(applier.copied_key());
+    if (copied) copied->add(applier.copied_key());
   });
   queries.query("COMMIT");
-  if (must_see_all) {
-    applier.remove_stored([&seen](const std::string& key) { return seen.contains(key); });
-  }
+  if (!copied) return;
+  // Stored keys come in the order of their bytes too: both are read once, side by side.
+  copied->sort();
+  std::optional<std::string_view> key = copied->next();
+  applier.remove_stored([&](const std::string& stored) {
+    while (key && *key < stored) key = copied->next();
+    return key && *key == stored;
+  });
 }
 
 }  // namespace

@@ -33,12 +33,15 @@ throwaway_folder() {
   printf '%s\n' "$folder"
 }
 
-# Installs what the build folder holds, and the test-only module where it was built.
+# Installs what the build folder holds, and the test-only modules where they were built.
 throwaway_stage() {
   local stage=$1 build=$2 pkglibdir
   pkglibdir=$stage$("$PG_CONFIG" --pkglibdir)
   DESTDIR=$stage cmake --install "$build" >/dev/null
-  if [ -f "$build/pg_reconcile_test.so" ]; then install -m 755 "$build/pg_reconcile_test.so" "$pkglibdir/"; fi
+  local module
+  for module in pg_reconcile_test pg_reconcile_slow_resolver; do
+    if [ -f "$build/$module.so" ]; then install -m 755 "$build/$module.so" "$pkglibdir/"; fi
+  done
   chmod -R a+rX "$stage"
 }
 

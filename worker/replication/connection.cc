@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "extension/pg/background.h"
+#include "worker/replication/resolver.h"
 
 extern "C" {
 #include <storage/fd.h>
@@ -119,13 +120,15 @@ void Connection::connect(const Credentials& credentials, Purpose purpose, const 
   for (const Setting& setting : defaults) add(setting.keyword, setting.value);
   std::int64_t timeout_ms = connect_ms_default;
   for (const auto& [keyword, value] : credentials.parameters) {
-    add(keyword.c_str(), value.c_str());
     std::int64_t seconds = 0;
     if (keyword == "connect_timeout" &&
         std::from_chars(value.data(), value.data() + value.size(), seconds).ec == std::errc()) {
       timeout_ms = std::max<std::int64_t>(seconds, 2) * 1000;
     }
   }
+  const std::int64_t deadline = pg::now_ms() + timeout_ms;
+  const auto parameters = with_addresses(credentials.parameters, deadline);
+  for (const auto& [keyword, value] : parameters) add(keyword.c_str(), value.c_str());
   add("client_encoding", encoding.c_str());
   add("options", session_options);
   add("application_name", application.c_str());
@@ -139,7 +142,7 @@ void Connection::connect(const Credentials& credentials, Purpose purpose, const 
   descriptor_reserved_ = true;
   connection_ = PQconnectStartParams(keywords.data(), values.data(), 0);
   if (connection_ == nullptr) throw std::bad_alloc();
-  poll_until_connected(pg::now_ms() + timeout_ms);
+  poll_until_connected(deadline);
   if (credentials.must_use_password && PQconnectionUsedPassword(connection_) == 0) {
     throw core::Error(
         "2F003", "the source's server did not ask for the password",

@@ -12,6 +12,15 @@ Hash128 KeyedHash::operator()(const void* data, std::size_t size) const {
   return {hash.low64, hash.high64};
 }
 
+Hash128 KeyedHash::word(std::uint64_t value) const {
+  return (*this)(&value, sizeof(value));
+}
+
+Hash128 KeyedHash::words(std::uint64_t first, std::uint64_t second) const {
+  const std::uint64_t both[2] = {first, second};
+  return (*this)(both, sizeof(both));
+}
+
 std::uint64_t stable_hash(const void* data, std::size_t size) {
   return XXH3_64bits(data, size);
 }

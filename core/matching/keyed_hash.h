@@ -31,6 +31,9 @@ class KeyedHash {
   explicit KeyedHash(const Secret& secret) : secret_(secret) {}
 
   [[nodiscard]] Hash128 operator()(const void* data, std::size_t size) const;
+  // The hash of these words' bytes, sooner.
+  [[nodiscard]] Hash128 word(std::uint64_t value) const;
+  [[nodiscard]] Hash128 words(std::uint64_t first, std::uint64_t second) const;
 
  private:
   alignas(64) Secret secret_;

@@ -1,13 +1,14 @@
 // The hash match: which rows of two sides pair exactly, and which are left over.
 //
-// Rows are compact: two keyed hashes and where the row came from. Both sides are partitioned by the key's
-// hash (in place, so that memory stays what the rows take) and each partition is matched by itself in a table
-// that fits the cache. Partitions share nothing: they may be matched in any order and by many processes.
+// Rows are compact: 32 bytes, two keyed hashes and where the row came from. Both sides are partitioned by the
+// key's hash, and each partition is matched by itself in a table that fits the cache. Partitions share
+// nothing: they may be matched in any order and by many processes (docs/decisions/0011).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "core/interrupts.h"
@@ -17,49 +18,90 @@ namespace pg_reconcile::core {
 
 enum class Side : std::uint8_t { left, right };
 
-struct CompactRow {
-  Hash128 key;
-  Hash128 compared;       // of all compared columns
-  std::uint64_t image;    // stable hash of how the values are written: 1.0 and 1.00 are equal and differ here
-  std::uint64_t ordinal;  // where the row's source finds it again
+// 128 bits of the key's hash; 80 bits of the hash of all compared columns, which tell rows of one key apart;
+// 48 bits that say where the row's source finds it again.
+class CompactRow {
+ public:
+  static constexpr unsigned ordinal_bits = 48;
+  static constexpr std::uint64_t ordinal_max = (std::uint64_t{1} << ordinal_bits) - 1;
+
+  CompactRow() = default;
+  CompactRow(const Hash128& key, const Hash128& compared, std::uint64_t ordinal)
+      : key_(key),
+        compared_(compared.low),
+        rest_((compared.high << ordinal_bits) | (ordinal & ordinal_max)) {}
+
+  [[nodiscard]] const Hash128& key() const { return key_; }
+  [[nodiscard]] std::uint64_t ordinal() const { return rest_ & ordinal_max; }
+  // Both rows have this key: whether their compared columns are equal, too.
+  [[nodiscard]] bool equals(const CompactRow& other) const { return (*this <=> other) == 0; }
+  // By the hash of the compared columns.
+  friend std::strong_ordering operator<=>(const CompactRow& a, const CompactRow& b) {
+    if (const auto order = a.compared_ <=> b.compared_; order != 0) return order;
+    return (a.rest_ >> ordinal_bits) <=> (b.rest_ >> ordinal_bits);
+  }
+  static bool sorts_before(const CompactRow& a, const CompactRow& b) {
+    return std::tie(a.compared_, a.rest_) < std::tie(b.compared_, b.rest_);
+  }
+
+ private:
+  Hash128 key_;
+  std::uint64_t compared_ = 0;
+  std::uint64_t rest_ = 0;
+};
+static_assert(sizeof(CompactRow) == 32);
+
+// Rows of one side that are equal in key and compared columns, of which some did not pair. Which of them is
+// for the sink to say: they may still differ in how their values are written (1.0 and 1.00).
+struct LeftoverRun {
+  std::span<const CompactRow> rows;  // in the order of their ordinals
+  std::size_t left_over;             // 1 to rows.size()
 };
 
-struct LeftoverRow {
-  std::uint64_t ordinal;
-  std::uint64_t image;
-};
-
-// What a match finds. Of rows that are equal in key and compared columns, those with the smallest (image,
-// ordinal) pair first: the same data leaves the same rows over, whatever order they were read in.
+// What a match finds.
 class MatchSink {
  public:
   virtual ~MatchSink() = default;
   // The other side has no row of this row's key.
   virtual void missing(Side present, std::uint64_t ordinal) = 0;
   // The other side has rows of this key, and all of them paired exactly with others.
-  virtual void surplus(Side present, std::uint64_t ordinal) = 0;
+  virtual void surplus(Side present, const LeftoverRun& run) = 0;
   // Rows of one key that did not pair exactly, on both sides. No order that means anything.
-  virtual void contested(std::span<const LeftoverRow> left, std::span<const LeftoverRow> right) = 0;
+  virtual void contested(std::span<const LeftoverRun> left, std::span<const LeftoverRun> right) = 0;
 };
 
-// One side's rows, reordered by partition. A key's rows are in the same partition on both sides.
-class PartitionedRows {
+// A key's rows are in the same partition on both sides.
+[[nodiscard]] inline std::size_t partition_of(const CompactRow& row, unsigned bits) {
+  return bits == 0 ? 0 : static_cast<std::size_t>(row.key().high >> (64 - bits));
+}
+
+// In how many partitions (2^bits) rows should wait while they are read: few, as writing to many places at
+// once is what costs; but of no more than about `rows_max` rows each.
+[[nodiscard]] unsigned partition_bits_for(std::uint64_t rows, std::uint64_t rows_max);
+
+// One side's rows of one partition, divided once more by the key's hash: into parts of about 20,000 rows of
+// both sides, which a core's cache holds.
+class DividedRows {
  public:
-  PartitionedRows(std::vector<CompactRow> rows, unsigned partition_bits, Interrupts& interrupts);
-  [[nodiscard]] std::size_t partitions() const { return starts_.size() - 1; }
-  [[nodiscard]] std::span<const CompactRow> partition(std::size_t i) const {
-    return std::span(rows_).subspan(starts_[i], starts_[i + 1] - starts_[i]);
+  // Empties it. `rows`: about how many there are, of both sides, in one of 2^bits partitions.
+  void begin(std::uint64_t rows, unsigned bits);
+  void add(std::span<const CompactRow> rows) {
+    for (const CompactRow& row : rows) parts_[part_of(row)].push_back(row);
   }
+  [[nodiscard]] std::size_t parts() const { return std::size_t{1} << part_bits_; }
+  [[nodiscard]] std::span<const CompactRow> part(std::size_t i) const { return parts_[i]; }
 
  private:
-  std::vector<CompactRow> rows_;
-  std::vector<std::size_t> starts_;
+  [[nodiscard]] std::size_t part_of(const CompactRow& row) const {
+    return part_bits_ == 0 ? 0 : static_cast<std::size_t>((row.key().high << bits_) >> (64 - part_bits_));
+  }
+
+  unsigned bits_ = 0;
+  unsigned part_bits_ = 0;
+  std::vector<std::vector<CompactRow>> parts_;
 };
 
-// Bits that make partitions of about 4,096 rows, of at most 2^12 partitions.
-unsigned partition_bits_for(std::size_t rows);
-
-// Matches the rows of one partition; returns how many pairs are exactly equal.
+// Matches the rows of one part; returns how many pairs are exactly equal.
 // Throws core::Error 54000 beyond 2^32 - 2 rows of one partition (one key that often).
 class PartitionMatcher {
  public:
@@ -90,11 +132,7 @@ class PartitionMatcher {
   std::vector<Group> groups_;
   std::vector<std::uint32_t> next_left_, next_right_;
   std::vector<CompactRow> many_left_, many_right_;
-  std::vector<LeftoverRow> over_left_, over_right_;
+  std::vector<LeftoverRun> over_left_, over_right_;
 };
-
-// Both steps for a single process.
-std::uint64_t match_rows(std::vector<CompactRow> left, std::vector<CompactRow> right, MatchSink& sink,
-                         Interrupts& interrupts);
 
 }  // namespace pg_reconcile::core

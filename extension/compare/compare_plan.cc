@@ -135,6 +135,11 @@ std::string expression_of(const RelationColumn& column, Oid base, Oid common) {
   return "(" + quoted(column.name) + ")::" + type;
 }
 
+bool is_stored_as(Oid base, Oid common) {
+  return base == common || (base == VARCHAROID && common == TEXTOID) ||
+         (base == CIDROID && common == INETOID) || (base == BITOID && common == VARBITOID);
+}
+
 ColumnPair plan_column(const NamedPair& pair, std::uint64_t hash_seed) {
   const Oid left_type = pair.left->type;
   const Oid right_type = pair.right->type;
@@ -153,6 +158,8 @@ ColumnPair plan_column(const NamedPair& pair, std::uint64_t hash_seed) {
           pair.right->name,
           expression_of(*pair.left, left_base, common),
           expression_of(*pair.right, right_base, common),
+          is_stored_as(left_base, common),
+          is_stored_as(right_base, common),
           operations,
           ValueEncoder(operations, hash_seed),
           std::nullopt};

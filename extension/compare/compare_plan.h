@@ -19,6 +19,9 @@ struct ColumnPair {
   // varchar).
   std::string left_expression;
   std::string right_expression;
+  // The column's stored bytes are those of the common type: no cast, or one that changes nothing.
+  bool left_as_stored;
+  bool right_as_stored;
   TypeOperations operations;
   ValueEncoder encoder;
   std::optional<ColumnTolerance> tolerance;

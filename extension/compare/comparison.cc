@@ -1,13 +1,22 @@
+// Core headers first: they refuse to come after PostgreSQL's.
+#include "core/matching/byte_buffer.h"
+#include "core/matching/match_log.h"
+
 #include "extension/compare/comparison.h"
 
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
+#include <tuple>
 
 #include "extension/compare/executor_source.h"
 #include "extension/compare/filter.h"
+#include "extension/compare/heap_source.h"
+#include "extension/compare/parallel_match.h"
 #include "extension/compare/row_hasher.h"
 #include "extension/pg/progress.h"
+#include "extension/pg/settings.h"
 
 extern "C" {
 #include <executor/tuptable.h>
@@ -22,33 +31,49 @@ std::size_t index_of(core::Side side) {
 }
 
 // What the match leaves over: counted, and remembered where the rows themselves are still needed.
-class Leftovers final : public core::MatchSink {
+class Leftovers final : public core::MatchReader {
  public:
-  Leftovers(CompareSummary& summary, bool report, bool has_tolerance)
-      : summary_(summary), report_(report), hold_(report || has_tolerance) {}
+  Leftovers(const ComparePlan& plan, CompareSummary& summary, bool report)
+      : plan_(plan),
+        summary_(summary),
+        report_(report),
+        hold_(report || plan.has_tolerance()),
+        faithful_(is_faithful(plan)) {}
 
   void missing(core::Side present, std::uint64_t ordinal) override {
     (present == core::Side::left ? summary_.missing_right : summary_.missing_left)++;
     if (report_) wanted_[index_of(present)].push_back({ordinal, missing_row});
   }
 
-  void surplus(core::Side present, std::uint64_t ordinal) override {
-    (present == core::Side::left ? summary_.duplicate_left : summary_.duplicate_right)++;
-    if (report_) wanted_[index_of(present)].push_back({ordinal, surplus_row});
+  void surplus(core::Side present, core::OrdinalRun run) override {
+    (present == core::Side::left ? summary_.duplicate_left : summary_.duplicate_right) += run.left_over;
+    if (report_) runs_[index_of(present)].push_back({std::move(run), surplus_row});
   }
 
-  void contested(std::span<const core::LeftoverRow> left, std::span<const core::LeftoverRow> right) override {
+  void contested(std::vector<core::OrdinalRun> left, std::vector<core::OrdinalRun> right) override {
     if (!hold_) {
-      const std::size_t pairs = std::min(left.size(), right.size());
+      const auto rows = [](const std::vector<core::OrdinalRun>& runs) {
+        return std::accumulate(
+            runs.begin(), runs.end(), std::size_t{0},
+            [](std::size_t sum, const core::OrdinalRun& run) { return sum + run.left_over; });
+      };
+      const std::size_t pairs = std::min(rows(left), rows(right));
       summary_.mismatched += pairs;
-      summary_.duplicate_left += left.size() - pairs;
-      summary_.duplicate_right += right.size() - pairs;
+      summary_.duplicate_left += rows(left) - pairs;
+      summary_.duplicate_right += rows(right) - pairs;
       return;
     }
-    groups_.push_back({held_[0].size(), left.size(), held_[1].size(), right.size()});
-    hold(core::Side::left, left);
-    hold(core::Side::right, right);
+    Group group{};
+    group.from[0] = hold(core::Side::left, std::move(left));
+    group.from[1] = hold(core::Side::right, std::move(right));
+    group.to[0] = held_[0].size();
+    group.to[1] = held_[1].size();
+    groups_.push_back(group);
   }
+
+  // Of equal rows that are written differently, those with the smallest image have paired: settles which
+  // rows are left over. Before fetch().
+  void choose(core::Side side, RowSource& source);
 
   // Fetches what is remembered: missing and surplus rows go out at once, contested rows are held for
   // resolve().
@@ -56,8 +81,8 @@ class Leftovers final : public core::MatchSink {
 
   void resolve(ContestedKeys& keys) {
     for (const Group& group : groups_) {
-      keys.resolve(std::span(held_[0]).subspan(group.left, group.left_count),
-                   std::span(held_[1]).subspan(group.right, group.right_count));
+      keys.resolve(std::span(held_[0]).subspan(group.from[0], group.to[0] - group.from[0]),
+                   std::span(held_[1]).subspan(group.from[1], group.to[1] - group.from[1]));
     }
   }
 
@@ -69,32 +94,67 @@ class Leftovers final : public core::MatchSink {
     std::uint64_t ordinal;
     std::uint64_t place;  // in held_, or one of the two above
   };
-  struct Group {
-    std::size_t left;
-    std::size_t left_count;
-    std::size_t right;
-    std::size_t right_count;
+  struct Run {
+    core::OrdinalRun rows;
+    std::uint64_t place;  // surplus_row, or the first of left_over places in held_
   };
+  struct Group {
+    std::size_t from[2];
+    std::size_t to[2];
+  };
+  class ImageReader;
   class Fetcher;
 
-  void hold(core::Side side, std::span<const core::LeftoverRow> rows) {
-    for (const core::LeftoverRow& row : rows) {
-      wanted_[index_of(side)].push_back({row.ordinal, held_[index_of(side)].size()});
-      held_[index_of(side)].push_back({nullptr, row.image});
+  std::size_t hold(core::Side side, std::vector<core::OrdinalRun> runs) {
+    std::vector<MinimalTuple>& held = held_[index_of(side)];
+    const std::size_t from = held.size();
+    for (core::OrdinalRun& run : runs) {
+      const std::size_t place = held.size();
+      held.resize(place + run.left_over);
+      runs_[index_of(side)].push_back({std::move(run), place});
     }
+    return from;
   }
 
+  const ComparePlan& plan_;
   CompareSummary& summary_;
   bool report_;
   bool hold_;
+  bool faithful_;
   std::array<std::vector<Wanted>, 2> wanted_;
-  std::array<std::vector<HeldRow>, 2> held_;
+  std::array<std::vector<Run>, 2> runs_;
+  std::array<std::vector<MinimalTuple>, 2> held_;
   std::vector<Group> groups_;
+};
+
+struct RowImage {
+  std::uint64_t ordinal;
+  std::uint64_t image;
+};
+
+class Leftovers::ImageReader final : public RowVisitor {
+ public:
+  ImageReader(const ComparePlan& plan, std::vector<RowImage>& images)
+      : plan_(plan), images_(images), memory_(guarded([] {
+          return AllocSetContextCreate(CurrentMemoryContext, "reconcile.compare image", ALLOCSET_SMALL_SIZES);
+        })) {}
+  void visit(std::size_t index, TupleTableSlot* slot) override {
+    const MemoryContext before = MemoryContextSwitchTo(memory_);
+    images_[index].image = row_image(plan_, slot->tts_values, slot->tts_isnull, scratch_);
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(memory_);
+  }
+
+ private:
+  const ComparePlan& plan_;
+  std::vector<RowImage>& images_;
+  core::ByteBuffer scratch_;
+  MemoryContext memory_;
 };
 
 class Leftovers::Fetcher final : public RowVisitor {
  public:
-  Fetcher(core::Side side, const std::vector<Wanted>& wanted, std::vector<HeldRow>& held,
+  Fetcher(core::Side side, const std::vector<Wanted>& wanted, std::vector<MinimalTuple>& held,
           ResultWriter* writer)
       : side_(side), wanted_(wanted), held_(held), writer_(writer) {}
 
@@ -108,24 +168,62 @@ class Leftovers::Fetcher final : public RowVisitor {
           side_ == core::Side::left ? ResultKind::duplicate_left : ResultKind::duplicate_right,
           {slot->tts_values, slot->tts_isnull});
     } else {
-      held_[place].tuple = guarded([=] { return ExecCopySlotMinimalTuple(slot); });
+      held_[place] = guarded([=] { return ExecCopySlotMinimalTuple(slot); });
     }
   }
 
  private:
   core::Side side_;
   const std::vector<Wanted>& wanted_;
-  std::vector<HeldRow>& held_;
+  std::vector<MinimalTuple>& held_;
   ResultWriter* writer_;
 };
 
+template <class Row>
+std::vector<std::uint64_t> sorted_ordinals(std::vector<Row>& rows) {
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ordinal < b.ordinal; });
+  std::vector<std::uint64_t> ordinals;
+  ordinals.reserve(rows.size());
+  for (const Row& row : rows) ordinals.push_back(row.ordinal);
+  return ordinals;
+}
+
+void Leftovers::choose(core::Side side, RowSource& source) {
+  std::vector<Run>& runs = runs_[index_of(side)];
+  const auto is_open = [this](const Run& run) {
+    return !faithful_ && run.rows.left_over < run.rows.ordinals.size();
+  };
+  std::vector<RowImage> images;
+  for (const Run& run : runs) {
+    if (!is_open(run)) continue;
+    for (const std::uint64_t ordinal : run.rows.ordinals) images.push_back({ordinal, 0});
+  }
+  ImageReader reader(plan_, images);
+  source.fetch(sorted_ordinals(images), reader);
+  const auto image_of = [&images](std::uint64_t ordinal) {
+    return std::lower_bound(images.begin(), images.end(), ordinal,
+                            [](const RowImage& row, std::uint64_t wanted) { return row.ordinal < wanted; })
+        ->image;
+  };
+  for (Run& run : runs) {
+    std::vector<std::uint64_t>& ordinals = run.rows.ordinals;
+    if (is_open(run)) {
+      std::sort(ordinals.begin(), ordinals.end(), [&](std::uint64_t a, std::uint64_t b) {
+        return std::make_tuple(image_of(a), a) < std::make_tuple(image_of(b), b);
+      });
+    }
+    const std::size_t paired = ordinals.size() - run.rows.left_over;
+    for (std::size_t i = 0; i < run.rows.left_over; i++) {
+      wanted_[index_of(side)].push_back(
+          {ordinals[paired + i], run.place == surplus_row ? surplus_row : run.place + i});
+    }
+  }
+  runs.clear();
+}
+
 void Leftovers::fetch(core::Side side, RowSource& source, ResultWriter* writer) {
   std::vector<Wanted>& wanted = wanted_[index_of(side)];
-  std::sort(wanted.begin(), wanted.end(),
-            [](const Wanted& a, const Wanted& b) { return a.ordinal < b.ordinal; });
-  std::vector<std::uint64_t> ordinals;
-  ordinals.reserve(wanted.size());
-  for (const Wanted& row : wanted) ordinals.push_back(row.ordinal);
+  const std::vector<std::uint64_t> ordinals = sorted_ordinals(wanted);
   Fetcher fetcher(side, wanted, held_[index_of(side)], writer);
   source.fetch(ordinals, fetcher);
 }
@@ -147,6 +245,21 @@ std::uint64_t first_word(const core::KeyedHash::Secret& secret) {
   return word;
 }
 
+std::unique_ptr<RowSource> make_source(const ComparedRelation& relation, core::Side side,
+                                       const ComparePlan& plan, const std::optional<std::string>& filter,
+                                       bool keep_rows) {
+  if (HeapSource::reason_against(relation, side, plan, filter).empty()) {
+    return std::make_unique<HeapSource>(relation, side, plan);
+  }
+  return std::make_unique<ExecutorSource>(ExecutorSource::select_text(plan, side, relation, filter),
+                                          relation.name(), plan, keep_rows);
+}
+
+std::optional<std::int64_t> estimated_rows(const ComparedRelation& left, const ComparedRelation& right) {
+  if (!left.estimated_rows() || !right.estimated_rows()) return std::nullopt;
+  return *left.estimated_rows() + *right.estimated_rows();
+}
+
 }  // namespace
 
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result) {
@@ -162,33 +275,60 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   if (result != nullptr) writer = std::make_unique<ResultWriter>(result, plan);
 
   const bool keep_rows = writer != nullptr || plan.has_tolerance();
-  ExecutorSource left_source(ExecutorSource::select_text(plan, core::Side::left, left, request.left_filter),
-                             left.name(), plan, keep_rows);
-  ExecutorSource right_source(
-      ExecutorSource::select_text(plan, core::Side::right, right, request.right_filter), right.name(), plan,
-      keep_rows);
+  const std::unique_ptr<RowSource> left_source =
+      make_source(left, core::Side::left, plan, request.left_filter, keep_rows);
+  const std::unique_ptr<RowSource> right_source =
+      make_source(right, core::Side::right, plan, request.right_filter, keep_rows);
 
+  CompareSummary summary;
+  Leftovers leftovers(plan, summary, writer != nullptr);
   const core::KeyedHash hash(secret);
   RowHasher hasher(plan, hash);
-  Progress::phase(Phase::reading_left, left.estimated_rows());
-  std::vector<core::CompactRow> left_rows = left_source.read(hasher);
-  Progress::phase(Phase::reading_right, right.estimated_rows());
-  std::vector<core::CompactRow> right_rows = right_source.read(hasher);
-
-  Progress::phase(Phase::matching, static_cast<std::int64_t>(left_rows.size() + right_rows.size()));
-  CompareSummary summary;
-  summary.left_rows = left_rows.size();
-  summary.right_rows = right_rows.size();
-  Leftovers leftovers(summary, writer != nullptr, plan.has_tolerance());
-  BackendInterrupts interrupts;
-  summary.matched = core::match_rows(std::move(left_rows), std::move(right_rows), leftovers, interrupts);
+  const auto* left_heap = dynamic_cast<const HeapSource*>(left_source.get());
+  const auto* right_heap = dynamic_cast<const HeapSource*>(right_source.get());
+  const int workers =
+      left_heap != nullptr && right_heap != nullptr ? parallel_workers_for(*left_heap, *right_heap, plan) : 0;
+  const auto take_results = [&](MatchState& state, auto& match) {
+    summary.left_rows = pg_atomic_read_u64(&state.rows[0]);
+    summary.right_rows = pg_atomic_read_u64(&state.rows[1]);
+    summary.matched = pg_atomic_read_u64(&state.matched);
+    match.replay(leftovers);
+  };
+  if (workers > 0) {
+    Progress::phase(Phase::reading_left, estimated_rows(left, right));
+    ParallelMatch match(plan, secret, *left_heap, *right_heap, workers, memory_limit());
+    match.run(hasher);
+    take_results(match.state(), match);
+  } else {
+    const MatchSize size{1, static_cast<std::uint64_t>(estimated_rows(left, right).value_or(0)),
+                         memory_limit()};
+    const auto memory = std::make_unique<std::uint64_t[]>(size.state_bytes() / sizeof(std::uint64_t) + 1);
+    auto* state = reinterpret_cast<MatchState*>(memory.get());
+    initialize_match(state, size, nullptr);
+    MatchParticipant match(*state, nullptr);
+    const auto read = [&](core::Side side, RowSource& source) {
+      match.begin(side);
+      source.read(hasher, match);
+      match.end();
+    };
+    Progress::phase(Phase::reading_left, left.estimated_rows());
+    read(core::Side::left, *left_source);
+    Progress::phase(Phase::reading_right, right.estimated_rows());
+    read(core::Side::right, *right_source);
+    Progress::phase(Phase::matching);
+    BackendInterrupts interrupts;
+    match.match(interrupts);
+    take_results(*state, match);
+  }
   if (!keep_rows) return summary;
 
   Progress::phase(Phase::writing);
-  if (writer != nullptr) writer->describe(left_source.description(), right_source.description());
-  leftovers.fetch(core::Side::left, left_source, writer.get());
-  leftovers.fetch(core::Side::right, right_source, writer.get());
-  ContestedKeys keys(plan, left_source.description(), right_source.description(), writer.get(), summary);
+  if (writer != nullptr) writer->describe(left_source->description(), right_source->description());
+  leftovers.choose(core::Side::left, *left_source);
+  leftovers.choose(core::Side::right, *right_source);
+  leftovers.fetch(core::Side::left, *left_source, writer.get());
+  leftovers.fetch(core::Side::right, *right_source, writer.get());
+  ContestedKeys keys(plan, left_source->description(), right_source->description(), writer.get(), summary);
   leftovers.resolve(keys);
   return summary;
 }

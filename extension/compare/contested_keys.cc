@@ -119,7 +119,8 @@ ContestedKeys::ContestedKeys(const ComparePlan& plan, TupleDesc left, TupleDesc 
   });
 }
 
-void ContestedKeys::resolve(std::span<const HeldRow> left_held, std::span<const HeldRow> right_held) {
+void ContestedKeys::resolve(std::span<const MinimalTuple> left_held,
+                            std::span<const MinimalTuple> right_held) {
   check_for_interrupts();
   const MemoryContext before = MemoryContextSwitchTo(memory_);
   std::vector<Row> left = load(left_held, left_);
@@ -133,11 +134,12 @@ void ContestedKeys::resolve(std::span<const HeldRow> left_held, std::span<const 
   MemoryContextReset(scratch_);
 }
 
-std::vector<ContestedKeys::Row> ContestedKeys::load(std::span<const HeldRow> held, TupleDesc description) {
+std::vector<ContestedKeys::Row> ContestedKeys::load(std::span<const MinimalTuple> held,
+                                                    TupleDesc description) {
   std::vector<Row> rows(held.size());
   const auto columns = static_cast<std::size_t>(description->natts);
   for (std::size_t i = 0; i < held.size(); i++) {
-    const MinimalTuple tuple = held[i].tuple;
+    const MinimalTuple tuple = held[i];
     const RowValues values = guarded([=] {
       const RowValues loaded{static_cast<Datum*>(palloc(columns * sizeof(Datum))),
                              static_cast<bool*>(palloc(columns * sizeof(bool)))};
@@ -145,7 +147,7 @@ std::vector<ContestedKeys::Row> ContestedKeys::load(std::span<const HeldRow> hel
       return loaded;
     });
     static_cast<RowValues&>(rows[i]) = values;
-    rows[i].image = held[i].image;
+    rows[i].image = row_image(plan_, values.values, values.nulls, image_bytes_);
     if (plan_.key_count < columns) {
       const std::size_t first = plan_.key_count;
       rows[i].prefix = values.nulls[first]

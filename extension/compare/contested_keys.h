@@ -31,20 +31,14 @@ struct CompareSummary {
   std::uint64_t duplicate_right = 0;
 };
 
-// A row taken out of its source.
-struct HeldRow {
-  MinimalTuple tuple = nullptr;
-  std::uint64_t image = 0;
-};
-
 class ContestedKeys {
  public:
   // `writer` may be nullptr: then only the summary is kept.
   ContestedKeys(const ComparePlan& plan, TupleDesc left, TupleDesc right, ResultWriter* writer,
                 CompareSummary& summary);
 
-  // One key's rows.
-  void resolve(std::span<const HeldRow> left, std::span<const HeldRow> right);
+  // One key's rows, as minimal tuples.
+  void resolve(std::span<const MinimalTuple> left, std::span<const MinimalTuple> right);
 
  private:
   struct Row : RowValues {
@@ -55,7 +49,7 @@ class ContestedKeys {
   struct Class;  // rows with the same values in every tolerance column
   class Distance;
 
-  std::vector<Row> load(std::span<const HeldRow> held, TupleDesc description);
+  std::vector<Row> load(std::span<const MinimalTuple> held, TupleDesc description);
   int compare(const Row& a, const Row& b);
   void sort(std::vector<Row>& rows);
   void pair_close(std::vector<Row>& left, std::vector<Row>& right);
@@ -75,6 +69,7 @@ class ContestedKeys {
   MemoryContext scratch_;  // of the values being compared
   core::ByteBuffer left_bytes_;
   core::ByteBuffer right_bytes_;
+  core::ByteBuffer image_bytes_;
 };
 
 }  // namespace pg_reconcile::pg

@@ -94,15 +94,15 @@ std::string ExecutorSource::select_text(const ComparePlan& plan, core::Side side
   return "SELECT " + columns + " FROM " + relation.name() + (filter ? " WHERE (\n" + *filter + "\n)" : "");
 }
 
-std::vector<core::CompactRow> ExecutorSource::read(RowHasher& hasher) {
+void ExecutorSource::read(RowHasher& hasher, MatchParticipant& match) {
   hasher_ = &hasher;
+  match_ = &match;
   try {
     execute();
   } catch (const PostgresError& error) {
     explain_denial(error, relation_name_);
     throw;
   }
-  return std::exchange(rows_, {});
 }
 
 void ExecutorSource::execute() {
@@ -154,9 +154,9 @@ void ExecutorSource::receive(TupleTableSlot* slot) {
   const MemoryContext memory = row_memory_;
   guarded([=] { raw_load(slot, row, store, memory); });
   const MemoryContext before = MemoryContextSwitchTo(memory);
-  rows_.push_back(hasher_->hash(values_.data(), slot->tts_isnull, rows_.size()));
+  match_->add(hasher_->hash(values_.data(), slot->tts_isnull, rows_++));
   MemoryContextSwitchTo(before);
-  if (rows_.size() % Progress::report_rows == 0) Progress::rows_done(rows_.size());
+  if (rows_ % Progress::report_rows == 0) match_->publish_rows();
   if (!memory->isReset) MemoryContextReset(memory);
 }
 

@@ -25,7 +25,7 @@ class ExecutorSource final : public RowSource {
   ExecutorSource(const ExecutorSource&) = delete;
   ExecutorSource& operator=(const ExecutorSource&) = delete;
 
-  std::vector<core::CompactRow> read(RowHasher& hasher) override;
+  void read(RowHasher& hasher, MatchParticipant& match) override;
   [[nodiscard]] TupleDesc description() const override { return description_; }
   void fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visitor) override;
 
@@ -55,7 +55,8 @@ class ExecutorSource final : public RowSource {
   std::vector<Datum> values_;
   RowHasher* hasher_ = nullptr;
   std::exception_ptr failure_;  // on its way through the executor
-  std::vector<core::CompactRow> rows_;
+  MatchParticipant* match_ = nullptr;
+  std::uint64_t rows_ = 0;
 };
 
 }  // namespace pg_reconcile::pg

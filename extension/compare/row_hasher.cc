@@ -1,29 +1,25 @@
 #include "extension/compare/row_hasher.h"
 
+#include <algorithm>
+
 namespace pg_reconcile::pg {
 
-core::CompactRow RowHasher::hash(const Datum* values, const bool* nulls, std::uint64_t ordinal) {
-  core::CompactRow row;
-  row.ordinal = ordinal;
-  canonical_.clear();
-  image_.clear();
-  const auto hash_canonical = [this] { return hash_(canonical_.data(), canonical_.size()); };
-  for (std::size_t i = 0; i < plan_.columns.size(); i++) {
-    if (i == plan_.key_count) {
-      row.key = hash_canonical();
-      canonical_.clear();
-    }
-    const ColumnPair& column = plan_.columns[i];
-    encode_nullable(column, values[i], nulls[i], canonical_);
-    if (!nulls[i] && !column.encoder.faithful()) column.encoder.append_image(values[i], image_);
+std::uint64_t row_image(const ComparePlan& plan, const Datum* values, const bool* nulls,
+                        core::ByteBuffer& scratch) {
+  scratch.clear();
+  for (std::size_t i = 0; i < plan.columns.size(); i++) {
+    const ValueEncoder& encoder = plan.columns[i].encoder;
+    if (nulls[i] || encoder.faithful()) continue;
+    const Datum stored = values[i];
+    const Datum value = encoder.is_varlena() ? guarded([=] { return raw_detoast(stored); }) : stored;
+    encoder.append_image(value, scratch);
   }
-  if (plan_.columns.size() == plan_.key_count) {
-    row.key = hash_canonical();
-    canonical_.clear();
-  }
-  row.compared = hash_canonical();
-  row.image = image_.size() == 0 ? 0 : core::stable_hash(image_.data(), image_.size());
-  return row;
+  return scratch.size() == 0 ? 0 : core::stable_hash(scratch.data(), scratch.size());
+}
+
+bool is_faithful(const ComparePlan& plan) {
+  return std::all_of(plan.columns.begin(), plan.columns.end(),
+                     [](const ColumnPair& column) { return column.encoder.faithful(); });
 }
 
 }  // namespace pg_reconcile::pg

@@ -5,9 +5,10 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
-#include "core/matching/partitioned_match.h"
+#include "core/matching/byte_buffer.h"
+#include "core/matching/match_log.h"
+#include "extension/compare/match_job.h"
 #include "extension/compare/row_hasher.h"
 
 extern "C" {
@@ -27,7 +28,7 @@ class RowSource {
  public:
   virtual ~RowSource() = default;
   // Reads every row under the active snapshot.
-  virtual std::vector<core::CompactRow> read(RowHasher& hasher) = 0;
+  virtual void read(RowHasher& hasher, MatchParticipant& match) = 0;
   // The rows' columns, in the order of the plan and under the side's own names. After read().
   [[nodiscard]] virtual TupleDesc description() const = 0;
   // Visits the rows of these ordinals, which ascend. The rows are those that read() saw, whatever the

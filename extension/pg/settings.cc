@@ -13,6 +13,12 @@ constexpr const char* directories_name = "pg_reconcile.allowed_directories";
 
 // PostgreSQL writes here when this copy of the variable is the defined one; reading goes by name.
 char* directories_value = nullptr;
+int memory_limit_value = 0;
+
+constexpr const char* memory_limit_name = "pg_reconcile.memory_limit";
+constexpr int kilobyte = 1024;
+constexpr int memory_limit_default = 1024 * kilobyte;
+constexpr int memory_limit_min = 8 * kilobyte;
 
 bool is_defined(const char* name) {
   return GetConfigOption(name, true, false) != nullptr &&
@@ -27,6 +33,17 @@ void define_settings() {
       directories_name, "Directories from which channel files may be read.",
       "Absolute paths, separated by commas. Files elsewhere need pg_read_server_files.", &directories_value,
       "", PGC_SUSET, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      memory_limit_name, "Memory for rows that wait to be matched.",
+      "For all processes of one command together; beyond it they wait in temporary files.",
+      &memory_limit_value, memory_limit_default, memory_limit_min, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB,
+      nullptr, nullptr, nullptr);
+}
+
+std::uint64_t memory_limit() {
+  // Without units the setting reads in kilobytes.
+  const char* value = guarded([] { return GetConfigOption(memory_limit_name, false, false); });
+  return std::strtoull(value, nullptr, 10) * kilobyte;
 }
 
 std::string allowed_directories() {

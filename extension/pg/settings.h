@@ -14,4 +14,8 @@ void define_settings();
 // pg_reconcile.allowed_directories, as the superuser wrote it.
 [[nodiscard]] std::string allowed_directories();
 
+// pg_reconcile.memory_limit in bytes: what rows that wait to be matched may take of memory, in all processes
+// of one command together.
+[[nodiscard]] std::uint64_t memory_limit();
+
 }  // namespace pg_reconcile::pg

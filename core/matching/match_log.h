@@ -1,0 +1,44 @@
+// What a match found, written as words, so that one process can match and another report.
+#pragma once
+
+#include <vector>
+
+#include "core/matching/chunk.h"
+#include "core/matching/partitioned_match.h"
+
+namespace pg_reconcile::core {
+
+class MatchLog final : public MatchSink {
+ public:
+  explicit MatchLog(ChunkStore& store) : store_(store) {}
+  void missing(Side present, std::uint64_t ordinal) override;
+  void surplus(Side present, const LeftoverRun& run) override;
+  void contested(std::span<const LeftoverRun> left, std::span<const LeftoverRun> right) override;
+  ChunkReference finish() { return words_.finish(store_); }
+
+ private:
+  void write(std::uint64_t word) { words_.append(word, store_); }
+  void write_run(const LeftoverRun& run);
+
+  ChunkStore& store_;
+  ChunkWriter<std::uint64_t> words_;
+};
+
+// Where rows of equal key and compared columns are left over: the ordinals of all of them, and how many of
+// them stay.
+struct OrdinalRun {
+  std::vector<std::uint64_t> ordinals;
+  std::size_t left_over = 0;
+};
+
+class MatchReader {
+ public:
+  virtual ~MatchReader() = default;
+  virtual void missing(Side present, std::uint64_t ordinal) = 0;
+  virtual void surplus(Side present, OrdinalRun run) = 0;
+  virtual void contested(std::vector<OrdinalRun> left, std::vector<OrdinalRun> right) = 0;
+};
+
+void replay(ChunkStore& store, ChunkReference newest, MatchReader& reader);
+
+}  // namespace pg_reconcile::core

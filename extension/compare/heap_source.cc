@@ -1,0 +1,244 @@
+#include "extension/compare/heap_source.h"
+
+#include <algorithm>
+
+#include "extension/pg/progress.h"
+
+extern "C" {
+#include <access/relation.h>
+#include <access/tableam.h>
+#include <catalog/partition.h>
+#include <catalog/pg_class.h>
+#include <catalog/pg_inherits.h>
+#include <executor/executor.h>
+#include <funcapi.h>
+#include <optimizer/plancat.h>
+#include <storage/bufmgr.h>
+#include <utils/lsyscache.h>
+#include <utils/rls.h>
+#include <utils/snapmgr.h>
+}
+
+namespace pg_reconcile::pg {
+namespace {
+
+constexpr BlockNumber blocks_at_once = 32;
+
+std::string_view name_of(const ColumnPair& column, core::Side side) {
+  return side == core::Side::left ? column.left_name : column.right_name;
+}
+
+struct RawLeaves {
+  const Oid* relations;
+  int count;
+};
+
+// The tables that hold a relation's rows, locked until the transaction ends.
+RawLeaves raw_leaves(Oid relation) {
+  if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE) {
+    auto* self = static_cast<Oid*>(palloc(sizeof(Oid)));
+    *self = relation;
+    return {self, 1};
+  }
+  List* all = find_all_inheritors(relation, AccessShareLock, nullptr);
+  auto* leaves = static_cast<Oid*>(palloc(sizeof(Oid) * static_cast<std::size_t>(list_length(all))));
+  int count = 0;
+  ListCell* cell = nullptr;
+  foreach (cell, all) {
+    const Oid child = lfirst_oid(cell);
+    if (get_rel_relkind(child) != RELKIND_PARTITIONED_TABLE) leaves[count++] = child;
+  }
+  return {leaves, count};
+}
+
+std::span<const Oid> leaves_of(Oid relation) {
+  const RawLeaves leaves = guarded([=] { return raw_leaves(relation); });
+  return {leaves.relations, static_cast<std::size_t>(leaves.count)};
+}
+
+struct RawSize {
+  BlockNumber blocks;
+  double rows;
+  bool is_shared;
+};
+
+RawSize raw_size(Oid oid) {
+  Relation relation = relation_open(oid, NoLock);
+  RawSize size{};
+  double all_visible = 0;
+  BlockNumber pages = 0;
+  estimate_rel_size(relation, nullptr, &pages, &size.rows, &all_visible);
+  size.blocks = RelationGetNumberOfBlocks(relation);
+  size.is_shared = !RelationUsesLocalBuffers(relation);
+  relation_close(relation, NoLock);
+  return size;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+void raw_set_place(ItemPointer place, BlockNumber block, OffsetNumber offset) {
+  ItemPointerSet(place, block, offset);
+}
+#pragma GCC diagnostic pop
+
+TupleDesc raw_description(int columns) {
+  return CreateTemplateTupleDesc(columns);
+}
+
+}  // namespace
+
+void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& match) {
+  if (side.tables.empty()) return;
+  const std::size_t columns = side.attributes.size() / side.tables.size();
+  const std::uint64_t blocks = std::uint64_t{side.tables.back().first_block} + side.tables.back().blocks;
+  std::size_t current = side.tables.size();
+  std::optional<HeapScan> scan;
+  for (;;) {
+    const std::uint64_t from = pg_atomic_fetch_add_u64(side.next_block, blocks_at_once);
+    if (from >= blocks) break;
+    std::size_t table = current < side.tables.size() ? current : 0;
+    for (std::uint64_t block = from; block < std::min<std::uint64_t>(from + blocks_at_once, blocks);
+         block++) {
+      while (block >= std::uint64_t{side.tables[table].first_block} + side.tables[table].blocks) table++;
+      if (table != current) {
+        scan.reset();
+        scan.emplace(side.tables[table].relation, side.tables[table].blocks,
+                     side.attributes.subspan(table * columns, columns));
+        current = table;
+      }
+      const std::uint64_t place = block << 16;
+      scan->read_block(static_cast<BlockNumber>(block - side.tables[table].first_block),
+                       [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
+                         match.add(hasher.hash(values, nulls, place | offset));
+                       });
+    }
+    match.publish_rows();
+  }
+}
+
+std::string HeapSource::reason_against(const ComparedRelation& relation, core::Side side,
+                                       const ComparePlan& plan, const std::optional<std::string>& filter) {
+  if (filter) return "it has a filter";
+  for (const ColumnPair& column : plan.columns) {
+    if (!(side == core::Side::left ? column.left_as_stored : column.right_as_stored)) {
+      return "column \"" + std::string(name_of(column, side)) + "\" is converted to the other side's type";
+    }
+  }
+  const Oid oid = relation.oid();
+  if (guarded([=] { return get_rel_relkind(oid); }) != RELKIND_PARTITIONED_TABLE) {
+    return reason_against_heap_scan(oid);
+  }
+  if (guarded([=] { return check_enable_rls(oid, InvalidOid, true); }) == RLS_ENABLED) {
+    return "row security is active for the role that reads it";
+  }
+  for (const Oid leaf : leaves_of(oid)) {
+    // Who reads through the parent is under the parent's row security alone.
+    const std::string reason = reason_against_heap_scan(leaf, true);
+    if (!reason.empty()) return "of its partition " + ComparedRelation(leaf).name() + " (" + reason + ")";
+  }
+  return {};
+}
+
+HeapSource::HeapSource(const ComparedRelation& relation, core::Side side, const ComparePlan& plan) {
+  std::uint64_t first_block = 0;
+  for (const Oid leaf : leaves_of(relation.oid())) {
+    const RawSize size = guarded([=] { return raw_size(leaf); });
+    is_shared_ = is_shared_ && size.is_shared;
+    if (size.blocks == 0) continue;
+    tables_.push_back({leaf, static_cast<BlockNumber>(first_block), size.blocks});
+    first_block += size.blocks;
+    if (first_block > MaxBlockNumber) {
+      throw core::Error(core::sqlstate::program_limit_exceeded, relation.name() + " is too large to compare",
+                        "Its partitions have more than 4,294,967,294 blocks together.",
+                        "Compare it partition by partition, or with left_filter and right_filter.");
+    }
+    estimated_rows_ += static_cast<std::uint64_t>(size.rows);
+    for (const ColumnPair& column : plan.columns) {
+      const std::string name(name_of(column, side));
+      const char* text = name.c_str();
+      attributes_.push_back(guarded([=] { return get_attnum(leaf, text); }));
+    }
+  }
+
+  const int columns = static_cast<int>(plan.columns.size());
+  description_ = guarded([=] { return raw_description(columns); });
+  for (int i = 0; i < columns; i++) {
+    const ColumnPair& column = plan.columns[static_cast<std::size_t>(i)];
+    const std::string name(name_of(column, side));
+    const char* text = name.c_str();
+    const TypeOperations& operations = column.operations;
+    TupleDesc description = description_;
+    const Oid type = operations.type;
+    const Oid collation = operations.collation;
+    guarded([=] {
+      TupleDescInitEntry(description, static_cast<AttrNumber>(i + 1), text, type, -1, 0);
+      TupleDescInitEntryCollation(description, static_cast<AttrNumber>(i + 1), collation);
+    });
+  }
+  TupleDesc description = description_;
+  description_ = guarded([=] { return BlessTupleDesc(description); });
+}
+
+std::uint64_t HeapSource::blocks() const {
+  return tables_.empty() ? 0 : std::uint64_t{tables_.back().first_block} + tables_.back().blocks;
+}
+
+void HeapSource::read(RowHasher& hasher, MatchParticipant& match) {
+  pg_atomic_uint64 next_block;
+  pg_atomic_init_u64(&next_block, 0);
+  scan_heap_side({tables_, attributes_, &next_block}, hasher, match);
+}
+
+void HeapSource::fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visitor) {
+  if (ordinals.empty()) return;
+  const std::size_t columns = static_cast<std::size_t>(description_->natts);
+  const TupleDesc description = description_;
+  TupleTableSlot* row = guarded([=] { return MakeSingleTupleTableSlot(description, &TTSOpsVirtual); });
+  Relation relation = nullptr;
+  TupleTableSlot* stored = nullptr;
+  const auto close = [&] {
+    if (relation == nullptr) return;
+    guarded([=] {
+      ExecDropSingleTupleTableSlot(stored);
+      relation_close(relation, NoLock);
+    });
+  };
+  std::size_t table = 0;
+  bool is_open = false;
+  for (std::size_t i = 0; i < ordinals.size(); i++) {
+    check_for_interrupts();
+    const std::uint64_t block = ordinals[i] >> 16;
+    const std::size_t before = table;
+    while (block >= std::uint64_t{tables_[table].first_block} + tables_[table].blocks) table++;
+    if (!is_open || table != before) {
+      close();
+      const Oid oid = tables_[table].relation;
+      relation = guarded([=] { return relation_open(oid, NoLock); });
+      stored = guarded([=] { return table_slot_create(relation, nullptr); });
+      is_open = true;
+    }
+    ItemPointerData place;
+    ItemPointer tid = &place;
+    const auto block_number = static_cast<BlockNumber>(block - tables_[table].first_block);
+    const auto offset = static_cast<OffsetNumber>(ordinals[i] & 0xFFFF);
+    raw_set_place(tid, block_number, offset);
+    const bool found = guarded([=] {
+      if (!table_tuple_fetch_row_version(relation, tid, GetActiveSnapshot(), stored)) return false;
+      slot_getallattrs(stored);
+      ExecClearTuple(row);
+      return true;
+    });
+    if (!found) throw core::Error(core::sqlstate::internal_error, "a row that was read is gone");
+    for (std::size_t c = 0; c < columns; c++) {
+      const auto attribute = static_cast<std::size_t>(attributes_[table * columns + c]) - 1;
+      row->tts_values[c] = stored->tts_values[attribute];
+      row->tts_isnull[c] = stored->tts_isnull[attribute];
+    }
+    ExecStoreVirtualTuple(row);
+    visitor.visit(i, row);
+  }
+  close();
+  guarded([=] { ExecDropSingleTupleTableSlot(row); });
+}
+
+}  // namespace pg_reconcile::pg

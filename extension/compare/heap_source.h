@@ -1,0 +1,59 @@
+// Rows of heap tables, read page by page (extension/pg/heap_scan.h) and found again by where they lie: a
+// tuple's place is the same under the same snapshot.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "extension/compare/row_source.h"
+#include "extension/pg/heap_scan.h"
+
+namespace pg_reconcile::pg {
+
+// One of the tables that a side consists of: itself, or a partition. Blocks are numbered through all tables
+// of the side.
+struct HeapTable {
+  Oid relation;
+  BlockNumber first_block;
+  BlockNumber blocks;
+};
+
+// What a process must know to scan a side; lies in shared memory when there are several.
+struct HeapSide {
+  std::span<const HeapTable> tables;
+  std::span<const AttrNumber> attributes;  // of each table in turn, in the order of the plan's columns
+  pg_atomic_uint64* next_block;            // handed out so far
+};
+
+// Scans blocks until none is left.
+void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& match);
+
+class HeapSource final : public RowSource {
+ public:
+  // Why the relation has to be read by the executor; empty: it needs not. With a filter it has to.
+  static std::string reason_against(const ComparedRelation& relation, core::Side side,
+                                    const ComparePlan& plan, const std::optional<std::string>& filter);
+
+  HeapSource(const ComparedRelation& relation, core::Side side, const ComparePlan& plan);
+
+  void read(RowHasher& hasher, MatchParticipant& match) override;
+  [[nodiscard]] TupleDesc description() const override { return description_; }
+  void fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visitor) override;
+
+  [[nodiscard]] std::span<const HeapTable> tables() const { return tables_; }
+  [[nodiscard]] std::span<const AttrNumber> attributes() const { return attributes_; }
+  [[nodiscard]] std::uint64_t blocks() const;
+  [[nodiscard]] std::uint64_t estimated_rows() const { return estimated_rows_; }
+  // A temporary table's pages are in this process's own memory.
+  [[nodiscard]] bool is_shared() const { return is_shared_; }
+
+ private:
+  std::vector<HeapTable> tables_;
+  std::vector<AttrNumber> attributes_;
+  std::uint64_t estimated_rows_ = 0;
+  bool is_shared_ = true;
+  TupleDesc description_;
+};
+
+}  // namespace pg_reconcile::pg

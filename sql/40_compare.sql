@@ -36,7 +36,22 @@ AS 'MODULE_PATHNAME', 'reconcile_compare_summary';
 COMMENT ON FUNCTION reconcile.compare_summary(regclass, regclass, text[], text[], text, text, jsonb) IS
 'How many rows reconcile.compare would return, by kind, and how many pairs are equal or within tolerance (matched). left_rows = matched + mismatched + missing_right + duplicate_left, and right_rows alike';
 
+CREATE FUNCTION reconcile.explain_compare(
+    left_relation  regclass,
+    right_relation regclass,
+    key            text[],
+    compare        text[] DEFAULT NULL,
+    left_filter    text   DEFAULT NULL,
+    right_filter   text   DEFAULT NULL,
+    tolerance      jsonb  DEFAULT NULL)
+RETURNS TABLE (side text, relation text, path text, reason text, estimated_rows bigint, workers integer)
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 2
+AS 'MODULE_PATHNAME', 'reconcile_explain_compare';
+COMMENT ON FUNCTION reconcile.explain_compare(regclass, regclass, text[], text[], text, text, jsonb) IS
+'How reconcile.compare with the same arguments would read each side: page by page from the heap, with how many parallel workers beside this process, or through the executor, and why. Reads no row';
+
 GRANT EXECUTE ON FUNCTION
+  reconcile.explain_compare(regclass, regclass, text[], text[], text, text, jsonb),
   reconcile.compare(regclass, regclass, text[], text[], text, text, jsonb),
   reconcile.compare_summary(regclass, regclass, text[], text[], text, text, jsonb)
 TO reconcile_reader, reconcile_operator, reconcile_approver, reconcile_admin, reconcile_worker;

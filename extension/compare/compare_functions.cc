@@ -58,6 +58,12 @@ PG_RECONCILE_FUNCTION(reconcile_compare) {
   return static_cast<Datum>(0);
 }
 
+PG_RECONCILE_FUNCTION(reconcile_explain_compare) {
+  const CallMemory memory;
+  pg_reconcile::pg::explain_comparison(pg_reconcile::pg::read_request(fcinfo), fcinfo);
+  return static_cast<Datum>(0);
+}
+
 PG_RECONCILE_FUNCTION(reconcile_compare_summary) {
   pg_reconcile::pg::CompareSummary summary;
   {

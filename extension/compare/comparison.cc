@@ -20,6 +20,8 @@
 
 extern "C" {
 #include <executor/tuptable.h>
+#include <funcapi.h>
+#include <utils/builtins.h>
 #include <utils/memutils.h>
 }
 
@@ -255,6 +257,21 @@ std::unique_ptr<RowSource> make_source(const ComparedRelation& relation, core::S
                                           relation.name(), plan, keep_rows);
 }
 
+// A request whose names, types and filters have been settled.
+struct Prepared {
+  ComparedRelation left;
+  ComparedRelation right;
+  ComparePlan plan;
+
+  explicit Prepared(const CompareRequest& request)
+      : left(request.left_relation),
+        right(request.right_relation),
+        plan(make_plan(left, right, request, first_word(random_secret()))) {
+    if (request.left_filter) check_filter(left, *request.left_filter, "left_filter");
+    if (request.right_filter) check_filter(right, *request.right_filter, "right_filter");
+  }
+};
+
 std::optional<std::int64_t> estimated_rows(const ComparedRelation& left, const ComparedRelation& right) {
   if (!left.estimated_rows() || !right.estimated_rows()) return std::nullopt;
   return *left.estimated_rows() + *right.estimated_rows();
@@ -264,13 +281,9 @@ std::optional<std::int64_t> estimated_rows(const ComparedRelation& left, const C
 
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result) {
   const Progress progress(Command::compare, {});
-  const ComparedRelation left(request.left_relation);
-  const ComparedRelation right(request.right_relation);
+  const Prepared prepared(request);
+  const auto& [left, right, plan] = prepared;
   const core::KeyedHash::Secret secret = random_secret();
-  const ComparePlan plan = make_plan(left, right, request, first_word(random_secret()));
-  if (request.left_filter) check_filter(left, *request.left_filter, "left_filter");
-  if (request.right_filter) check_filter(right, *request.right_filter, "right_filter");
-
   std::unique_ptr<ResultWriter> writer;
   if (result != nullptr) writer = std::make_unique<ResultWriter>(result, plan);
 
@@ -286,8 +299,9 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   RowHasher hasher(plan, hash);
   const auto* left_heap = dynamic_cast<const HeapSource*>(left_source.get());
   const auto* right_heap = dynamic_cast<const HeapSource*>(right_source.get());
-  const int workers =
-      left_heap != nullptr && right_heap != nullptr ? parallel_workers_for(*left_heap, *right_heap, plan) : 0;
+  const int workers = left_heap != nullptr && right_heap != nullptr
+                          ? parallel_workers_for(*left_heap, *right_heap, plan).count
+                          : 0;
   const auto take_results = [&](MatchState& state, auto& match) {
     summary.left_rows = pg_atomic_read_u64(&state.rows[0]);
     summary.right_rows = pg_atomic_read_u64(&state.rows[1]);
@@ -331,6 +345,55 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   ContestedKeys keys(plan, left_source->description(), right_source->description(), writer.get(), summary);
   leftovers.resolve(keys);
   return summary;
+}
+
+namespace {
+
+struct RawPath {
+  const char* side;
+  const char* relation;
+  const char* path;
+  const char* reason;
+  std::int64_t rows;  // -1: not known
+  int workers;
+};
+
+void raw_put_path(FunctionCallInfo fcinfo, RawPath path) {
+  const auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  Datum values[] = {CStringGetTextDatum(path.side), CStringGetTextDatum(path.relation),
+                          CStringGetTextDatum(path.path), CStringGetTextDatum(path.reason),
+                          Int64GetDatum(path.rows),       Int32GetDatum(path.workers)};
+  bool nulls[] = {false, false, false, false, path.rows < 0, false};
+  tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+}  // namespace
+
+void explain_comparison(const CompareRequest& request, FunctionCallInfo result) {
+  const Prepared prepared(request);
+  const auto& [left, right, plan] = prepared;
+  guarded([=] { InitMaterializedSRF(result, 0); });
+  const std::string left_reason =
+      HeapSource::reason_against(left, core::Side::left, plan, request.left_filter);
+  const std::string right_reason =
+      HeapSource::reason_against(right, core::Side::right, plan, request.right_filter);
+  Workers workers{0, "the other side is read by the executor"};
+  if (left_reason.empty() && right_reason.empty()) {
+    workers = parallel_workers_for(HeapSource(left, core::Side::left, plan),
+                                   HeapSource(right, core::Side::right, plan), plan);
+  }
+  const auto put = [&](const char* side, const ComparedRelation& relation, const std::string& reason) {
+    const std::string why = reason.empty() ? workers.reason : reason;
+    const RawPath path{side,
+                       relation.name().c_str(),
+                       reason.empty() ? "heap pages" : "executor",
+                       why.c_str(),
+                       relation.estimated_rows().value_or(-1),
+                       reason.empty() ? workers.count : 0};
+    guarded([=] { raw_put_path(result, path); });
+  };
+  put("left", left, left_reason);
+  put("right", right, right_reason);
 }
 
 }  // namespace pg_reconcile::pg

@@ -9,4 +9,7 @@ namespace pg_reconcile::pg {
 // `fcinfo` of the set-returning function that the differences go to; nullptr: only count.
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result);
 
+// Says how each side would be read, and why; reads no row.
+void explain_comparison(const CompareRequest& request, FunctionCallInfo result);
+
 }  // namespace pg_reconcile::pg

@@ -131,10 +131,13 @@ RawContext raw_create(int workers, Size plan_size, Size state_size) {
 
 }  // namespace
 
-int parallel_workers_for(const HeapSource& left, const HeapSource& right, const ComparePlan& plan) {
-  if (!IsUnderPostmaster || IsInParallelMode() || !left.is_shared() || !right.is_shared()) return 0;
+Workers parallel_workers_for(const HeapSource& left, const HeapSource& right, const ComparePlan& plan) {
+  if (!IsUnderPostmaster) return {0, "a single-user server has no workers"};
+  if (IsInParallelMode()) return {0, "it runs inside a parallel query"};
+  if (!left.is_shared() || !right.is_shared()) return {0, "a temporary table is this session's alone"};
   for (const ColumnPair& column : plan.columns) {
-    if (column.encoder.numbers_values()) return 0;
+    if (!column.encoder.numbers_values()) continue;
+    return {0, "column \"" + column.left_name + "\" is of a type that has no canonical form"};
   }
   // As the planner does for a scan: one more worker for each tripling of the least size.
   const std::uint64_t blocks = left.blocks() + right.blocks();
@@ -143,7 +146,9 @@ int parallel_workers_for(const HeapSource& left, const HeapSource& right, const 
        blocks >= threshold && workers < max_parallel_workers_per_gather; threshold *= 3) {
     workers++;
   }
-  return workers;
+  if (workers > 0) return {workers, std::to_string(blocks) + " blocks on both sides"};
+  return {0, max_parallel_workers_per_gather == 0 ? "max_parallel_workers_per_gather is 0"
+                                                  : "less than min_parallel_table_scan_size"};
 }
 
 ParallelMatch::ParallelMatch(const ComparePlan& plan, const core::KeyedHash::Secret& secret,

@@ -11,8 +11,13 @@ extern "C" {
 
 namespace pg_reconcile::pg {
 
-// How many workers a match of these sides should have beside the leader; 0: the leader does it alone.
-int parallel_workers_for(const HeapSource& left, const HeapSource& right, const ComparePlan& plan);
+struct Workers {
+  int count;  // beside the leader; 0: the leader does it alone
+  std::string reason;
+};
+
+// How many workers a match of these sides should have.
+Workers parallel_workers_for(const HeapSource& left, const HeapSource& right, const ComparePlan& plan);
 
 class ParallelMatch {
  public:

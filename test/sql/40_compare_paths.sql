@@ -1,0 +1,162 @@
+-- reconcile.compare gives one answer on every path: heap pages by one process, by several, with rows spilled to
+-- files, and through the executor (a filter that is always true). The executor's answer is held against plain SQL
+-- in 40_compare_property.sql.
+SET client_min_messages = warning;
+SELECT plan(60);
+SELECT setseed(coalesce(nullif(current_setting('reconcile_test.seed', true), ''), '1')::float8 / 1000);
+
+-- What a comparison returns, as one value that does not depend on the order of rows.
+CREATE FUNCTION answer(l regclass, r regclass, k text[], c text[], filter text DEFAULT NULL, tolerance jsonb DEFAULT NULL)
+RETURNS text LANGUAGE sql AS $$
+  SELECT (SELECT count(*) || ' ' || coalesce(md5(string_agg(d, '|' ORDER BY d COLLATE "C")), '')
+          FROM (SELECT row_to_json(x)::text AS d FROM reconcile.compare(l, r, k, c, filter, filter, tolerance) AS x) AS rows)
+      || ' ' || (SELECT s::text FROM reconcile.compare_summary(l, r, k, c, filter, filter, tolerance) AS s)
+$$;
+CREATE FUNCTION path(l regclass, r regclass, k text[], c text[]) RETURNS text LANGUAGE sql AS
+$$ SELECT string_agg(path || ' ' || workers, ', ' ORDER BY side) FROM reconcile.explain_compare(l, r, k, c) $$;
+
+-- Four ways to the same answer; `workers` is whether several processes are to be had.
+CREATE FUNCTION one_answer(l regclass, r regclass, k text[], c text[], title text, tolerance jsonb DEFAULT NULL, workers int DEFAULT 2)
+RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  wanted text;
+BEGIN
+  PERFORM set_config('max_parallel_workers_per_gather', '0', true);
+  wanted := answer(l, r, k, c, 'true', tolerance);
+  RETURN NEXT is(path(l, r, k, c), 'heap pages 0, heap pages 0', title || ': reads heap pages');
+  RETURN NEXT is(answer(l, r, k, c, NULL, tolerance), wanted, title || ': one process');
+  PERFORM set_config('max_parallel_workers_per_gather', '2', true);
+  PERFORM set_config('min_parallel_table_scan_size', '0', true);
+  RETURN NEXT is(path(l, r, k, c), format('heap pages %s, heap pages %1$s', workers), title || ': workers');
+  RETURN NEXT is(answer(l, r, k, c, NULL, tolerance), wanted, title || ': several processes');
+  PERFORM set_config('pg_reconcile.memory_limit', '8MB', true);
+  RETURN NEXT is(answer(l, r, k, c, NULL, tolerance), wanted, title || ': little memory');
+END $$;
+
+-- ---- everything that can be in a row ----------------------------------------------------------------------------
+CREATE FUNCTION pick(pool anyarray) RETURNS anyelement LANGUAGE sql VOLATILE
+AS $$ SELECT pool[1 + floor(random() * cardinality(pool))::int] $$;
+CREATE TABLE l (gone int, flag boolean, k int, small smallint, t text, gone_too text, n numeric, padded char(8), u uuid,
+                at timestamptz, wide text, d date, big bigint, f float8, iv interval, nm name);
+INSERT INTO l
+SELECT i, i % 3 = 0, CASE WHEN random() < 0.3 THEN 1 WHEN random() < 0.05 THEN NULL ELSE (random() * 4000)::int END,
+       (random() * 3)::int, pick(ARRAY['', 'a', 'é', '支付宝', NULL, 'longer than seven bytes']), 'gone',
+       pick(ARRAY['1', '1.0', '1.00', '-1', 'NaN', '1e20', '123456789.123456789', '0.1', NULL]::numeric[]),
+       pick(ARRAY['a', 'a ', 'b', NULL]), pick(ARRAY['11111111-1111-1111-1111-111111111111', NULL]::uuid[]),
+       pick(ARRAY['2026-11-21 23:59:58+08', 'infinity']::timestamptz[]),
+       CASE WHEN i % 100 = 0 THEN (SELECT string_agg(md5((i / 1000 * j)::text), '') FROM generate_series(1, 100) AS j)
+            WHEN i % 100 = 1 THEN repeat('compress me ', 400) ELSE pick(ARRAY['x', NULL]) END,
+       pick(ARRAY['2026-11-21', NULL]::date[]), pick(ARRAY[1, 1::bigint << 40, NULL]::bigint[]),
+       pick(ARRAY['0', '-0', '1.5', 'NaN']::float8[]), pick(ARRAY['1 day', '24 hours', '1 mon', '30 days']::interval[]), 'n'
+FROM generate_series(1, 6000) AS i;
+ALTER TABLE l DROP COLUMN gone, DROP COLUMN gone_too;
+ALTER TABLE l ADD COLUMN added text DEFAULT 'as it was', ADD COLUMN added_null int;
+CREATE TABLE r (added_null int, wide text, k int, t text, n numeric, padded char(8), added text, u uuid, at timestamptz, flag boolean,
+                small smallint, d date, big bigint, f float8, iv interval, nm name);
+INSERT INTO r SELECT added_null, wide, k, t, CASE WHEN random() < 0.02 THEN n + 1 WHEN random() < 0.5 THEN n * 1.0 ELSE n END, padded, added, u, at,
+                     flag, small, d, big, f, iv, nm
+FROM l WHERE random() > 0.02;
+INSERT INTO r SELECT * FROM r WHERE random() < 0.02;
+INSERT INTO l (k, t, n, added) SELECT k, t, n, 'new' FROM l WHERE random() < 0.01;
+UPDATE l SET big = 7 WHERE random() < 0.1;
+DELETE FROM l WHERE random() < 0.02;
+SELECT one_answer('l', 'r', '{k,small}', '{flag,t,n,padded,u,at,wide,d,big,f,iv,nm,added,added_null}', 'every type');
+SELECT one_answer('l', 'r', '{t,n}', '{k,wide}', 'numerics in the key');
+SELECT one_answer('l', 'r', '{k}', '{}', 'keys alone');
+SELECT one_answer('l', 'r', '{k,small,t,padded,flag}', '{n}', 'within tolerance', '{"n": "1"}');
+SELECT one_answer('l', 'l', '{k}', '{n,k=added_null}', 'one column twice');
+VACUUM (FREEZE) l, r;
+SELECT one_answer('l', 'r', '{k,small}', '{flag,t,n,padded,u,at,wide,d,big,f,iv,nm,added,added_null}', 'vacuumed');
+CREATE TABLE nothing (LIKE l);
+SELECT one_answer('l', 'nothing', '{k}', '{n}', 'an empty side');
+
+-- ---- partitions: their own column orders and dropped columns --------------------------------------------------
+CREATE TABLE parts (k int, n numeric, t text, d int) PARTITION BY RANGE (d);
+CREATE TABLE parts_1 (t text, gone int, d int NOT NULL, n numeric, k int);
+ALTER TABLE parts_1 DROP COLUMN gone;
+ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20) PARTITION BY LIST (d);
+CREATE TABLE parts_2a PARTITION OF parts_2 FOR VALUES IN (10, 11);
+CREATE TABLE parts_2b PARTITION OF parts_2 DEFAULT;
+INSERT INTO parts SELECT k, n, t, (random() * 19)::int FROM l;
+SELECT one_answer('parts', 'r', '{k}', '{n,t}', 'partitions');
+
+-- ---- which path, and why ---------------------------------------------------------------------------------------
+CREATE VIEW v AS SELECT * FROM r;
+CREATE TEMP TABLE mine AS SELECT * FROM r;
+CREATE TABLE parent (k int, n numeric, t text);
+CREATE TABLE child () INHERITS (parent);
+CREATE TABLE with_json AS SELECT k, to_jsonb(n) AS j FROM r LIMIT 100;
+SELECT is((SELECT path || ': ' || reason FROM reconcile.explain_compare('v', 'r', '{k}', '{n}') WHERE side = 'left'),
+  'executor: it is a view', 'a view is read by the executor');
+SELECT is((SELECT path || ': ' || reason FROM reconcile.explain_compare('parent', 'r', '{k}', '{n}') WHERE side = 'left'),
+  'executor: it has or had children that inherit from it', 'and so is a table with children');
+SELECT is((SELECT path || ': ' || reason FROM reconcile.explain_compare('l', 'r', '{big=k}', '{n}') WHERE side = 'right'),
+  'executor: column "k" is converted to the other side''s type', 'and a column that is cast');
+SELECT is((SELECT path || ': ' || reason FROM reconcile.explain_compare('l', 'r', '{k}', '{n}', right_filter => 'k > 1') WHERE side = 'right'),
+  'executor: it has a filter', 'and a side with a filter');
+SELECT is((SELECT path || ' ' || workers || ': ' || reason FROM reconcile.explain_compare('mine', 'r', '{k}', '{n}') WHERE side = 'left'),
+  'heap pages 0: a temporary table is this session''s alone', 'a temporary table is for one process');
+SELECT is((SELECT path || ' ' || workers || ': ' || reason FROM reconcile.explain_compare('with_json', 'with_json', '{k}', '{j}') WHERE side = 'left'),
+  'heap pages 0: column "j" is of a type that has no canonical form', 'and so are values that only their type knows');
+SET max_parallel_workers_per_gather = 0;
+SELECT is(answer('mine', 'l', '{k}', '{n,t}'), answer('mine', 'l', '{k}', '{n,t}', 'true'), 'a temporary table');
+SELECT is(answer('with_json', 'with_json', '{k}', '{j}'), answer('with_json', 'with_json', '{k}', '{j}', 'true'), 'jsonb');
+RESET max_parallel_workers_per_gather;
+
+-- ---- visibility --------------------------------------------------------------------------------------------------
+SET min_parallel_table_scan_size = 0;
+BEGIN;
+UPDATE l SET n = 77 WHERE k = 1;
+DELETE FROM r WHERE k = 2;
+SAVEPOINT s;
+INSERT INTO l (k, n) SELECT 3, 3 FROM generate_series(1, 500);
+ROLLBACK TO s;
+SELECT is(answer('l', 'r', '{k}', '{n,t}'), answer('l', 'r', '{k}', '{n,t}', 'true'), 'own changes are seen, those rolled back are not');
+SELECT is((SELECT workers FROM reconcile.explain_compare('l', 'r', '{k}', '{n,t}') WHERE side = 'left'), 2, 'by the workers, too');
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT is(answer('l', 'r', '{k}', '{n,t}'), answer('l', 'r', '{k}', '{n,t}', 'true'), 'serializable');
+SELECT ok((SELECT count(*) FROM pg_locks WHERE mode = 'SIReadLock' AND relation IN ('l'::regclass, 'r'::regclass) AND page IS NULL) = 2,
+  'takes predicate locks on both tables');
+COMMIT;
+
+-- Row security: who is under a policy goes through the executor and sees what it lets through.
+CREATE ROLE compare_paths_reader;
+GRANT SELECT ON l, r TO compare_paths_reader;
+GRANT reconcile_reader TO compare_paths_reader;
+ALTER TABLE r ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON r TO compare_paths_reader USING (k = 1);
+SELECT is((SELECT path FROM reconcile.explain_compare('l', 'r', '{k}', '{n}') WHERE side = 'right'), 'heap pages', 'the owner is under no policy');
+GRANT USAGE ON SCHEMA public TO compare_paths_reader;
+SET ROLE compare_paths_reader;
+SELECT is((SELECT path || ': ' || reason FROM reconcile.explain_compare('l', 'r', '{k}', '{n}') WHERE side = 'right'),
+  'executor: row security is active for the role that reads it', 'who is under one is read for by the executor');
+SELECT is((SELECT missing_right FROM reconcile.compare_summary('l', 'r', '{k}', '{}')),
+  (SELECT count(*) FROM l WHERE k IS DISTINCT FROM 1), 'and sees what the policy lets through');
+RESET ROLE;
+DROP POLICY few ON r;
+ALTER TABLE r DISABLE ROW LEVEL SECURITY;
+REVOKE ALL ON l, r FROM compare_paths_reader;
+REVOKE ALL ON SCHEMA public FROM compare_paths_reader;
+DROP ROLE compare_paths_reader;
+
+-- ---- more rows than memory -----------------------------------------------------------------------------------
+CREATE TABLE many AS SELECT i AS k, i % 100 AS v FROM generate_series(1, 400000) AS i;
+CREATE TABLE many_too AS SELECT i AS k, CASE WHEN i % 1000 = 0 THEN -1 ELSE i % 100 END AS v FROM generate_series(1, 400000) AS i ORDER BY i DESC;
+INSERT INTO many SELECT -1, i % 7 FROM generate_series(1, 100000) AS i;
+INSERT INTO many_too SELECT -1, i % 7 FROM generate_series(1, 100010) AS i;
+SELECT pg_stat_force_next_flush();
+CREATE TEMP TABLE before AS SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database();
+SET pg_reconcile.memory_limit = '8MB';
+SELECT is((SELECT (left_rows, right_rows, matched, mismatched, duplicate_right)::text FROM reconcile.compare_summary('many', 'many_too', '{k}')),
+  '(500000,500010,499600,400,10)', 'rows that wait in files, half of them under one key');
+SELECT pg_stat_force_next_flush();
+SELECT cmp_ok((SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()) - (SELECT temp_bytes FROM before), '>',
+  16000000::bigint, 'are counted as temporary files');
+SET max_parallel_workers_per_gather = 0;
+SELECT is((SELECT (left_rows, right_rows, matched, mismatched, duplicate_right)::text FROM reconcile.compare_summary('many', 'many_too', '{k}')),
+  '(500000,500010,499600,400,10)', 'and in the files of one process');
+SELECT is((SELECT count(*) FROM pg_ls_tmpdir()), 0::bigint, 'which are gone afterwards');
+SELECT throws_ok($$SET pg_reconcile.memory_limit = '1MB'$$, '22023', NULL, 'less than 8 MB is refused');
+SELECT * FROM finish();

@@ -361,8 +361,8 @@ struct RawPath {
 void raw_put_path(FunctionCallInfo fcinfo, RawPath path) {
   const auto* set = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   Datum values[] = {CStringGetTextDatum(path.side), CStringGetTextDatum(path.relation),
-                          CStringGetTextDatum(path.path), CStringGetTextDatum(path.reason),
-                          Int64GetDatum(path.rows),       Int32GetDatum(path.workers)};
+                    CStringGetTextDatum(path.path), CStringGetTextDatum(path.reason),
+                    Int64GetDatum(path.rows),       Int32GetDatum(path.workers)};
   bool nulls[] = {false, false, false, false, path.rows < 0, false};
   tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }

@@ -167,31 +167,36 @@ AS $$
       AND e.recon_date <> e.business_date AND e.kind = ANY (p_kinds) AND e.effective
     UNION
     SELECT s.entry::jsonb ->> 'order_key' FROM unnest(p_standing) AS s (entry)
-  ), movement AS MATERIALIZED (
-    SELECT c.order_key, e.book, e.kind, e.currency, e.amount, e.match_key, e.recon_date, e.business_date, e.source_id,
-           e.source_key, e.entry,
-           sum(-e.amount) FILTER (WHERE e.kind = 'refund')
-             OVER (PARTITION BY c.order_key, e.currency, e.book
-                   ORDER BY e.recon_date, e.occurred_at NULLS LAST, e.source_id, e.source_key) AS refunded_so_far
-    FROM candidate c
+  ), book_total AS MATERIALIZED (
+    SELECT c.order_key, t.* FROM candidate c
     -- By the index on order_key, whatever the planner believes of partitions that were never analysed.
     CROSS JOIN LATERAL (
-      SELECT e.*, to_jsonb(e) AS entry FROM reconcile.entry e
+      SELECT e.currency, e.book, coalesce(sum(e.amount) FILTER (WHERE e.kind <> 'refund'), 0) AS paid,
+             coalesce(-sum(e.amount) FILTER (WHERE e.kind = 'refund'), 0) AS refunded
+      FROM reconcile.entry e
       WHERE e.order_key = c.order_key AND e.channel = p_channel AND e.account = p_account
         AND e.book IN (p_left_book, p_right_book) AND e.recon_date <= p_day AND e.effective
         AND e.kind IN ('payment', 'refund', 'reversal') AND e.kind = ANY (p_kinds)
-      OFFSET 0) e
-  ), book_total AS (
-    SELECT m.order_key, m.currency, m.book, coalesce(sum(m.amount) FILTER (WHERE m.kind <> 'refund'), 0) AS paid,
-           coalesce(-sum(m.amount) FILTER (WHERE m.kind = 'refund'), 0) AS refunded
-    FROM movement m GROUP BY m.order_key, m.currency, m.book
-  ), excessive AS (
+      GROUP BY e.currency, e.book) t
+  ), excessive AS MATERIALIZED (
     -- `book`: the one that shows less refunded; the other shows that much too.
     SELECT l.order_key, l.currency, greatest(l.paid, r.paid) AS paid,
            CASE WHEN l.refunded <= r.refunded THEN p_left_book ELSE p_right_book END AS book
     FROM book_total l JOIN book_total r ON r.order_key = l.order_key AND r.currency = l.currency AND r.book = p_right_book
     WHERE l.book = p_left_book AND greatest(l.paid, r.paid) > 0
       AND least(l.refunded, r.refunded) > greatest(l.paid, r.paid)
+  ), movement AS MATERIALIZED (
+    SELECT x.order_key, x.currency, e.book, e.amount, e.match_key, e.recon_date, e.business_date, e.source_id, e.source_key,
+           e.entry,
+           sum(-e.amount) OVER (PARTITION BY x.order_key, x.currency, e.book
+                                ORDER BY e.recon_date, e.occurred_at NULLS LAST, e.source_id, e.source_key) AS refunded_so_far
+    FROM excessive x
+    CROSS JOIN LATERAL (
+      SELECT e.*, to_jsonb(e) AS entry FROM reconcile.entry e
+      WHERE e.order_key = x.order_key AND e.channel = p_channel AND e.account = p_account
+        AND e.book IN (p_left_book, p_right_book) AND e.recon_date <= p_day AND e.effective AND e.kind = 'refund'
+        AND e.currency = x.currency
+      OFFSET 0) e
   ), step AS (
     -- What each refund adds to the excess. What an approved adjustment has settled is a discrepancy of its own: what
     -- is refunded after it is a new one.
@@ -201,7 +206,6 @@ AS $$
               AND d.item_key = 'order:' || m.order_key AND d.currency = m.currency AND a.state = 'approved'
               AND a.recon_date < m.recon_date) AS settled_before
     FROM excessive x JOIN movement m ON m.order_key = x.order_key AND m.currency = x.currency AND m.book = x.book
-    WHERE m.kind = 'refund'
   ), excess AS (
     SELECT DISTINCT ON (s.order_key, s.currency, s.settled_before)
            s.*, sum(s.added) OVER (PARTITION BY s.order_key, s.currency, s.settled_before) AS total
@@ -214,7 +218,7 @@ AS $$
     FROM excess x
     LEFT JOIN LATERAL (
       SELECT m.entry, m.business_date FROM movement m
-      WHERE m.order_key = x.order_key AND m.currency = x.currency AND m.book <> x.book AND m.kind = 'refund'
+      WHERE m.order_key = x.order_key AND m.currency = x.currency AND m.book <> x.book
       ORDER BY m.match_key IS NOT DISTINCT FROM x.match_key DESC, m.amount = x.amount DESC, m.recon_date, m.source_id, m.source_key
       LIMIT 1) o ON true
     WHERE x.total > 0

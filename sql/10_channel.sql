@@ -112,7 +112,7 @@ COMMENT ON COLUMN reconcile.match_rule.leg IS 'The leg';
 COMMENT ON COLUMN reconcile.match_rule.pass IS 'Order of the pass';
 COMMENT ON COLUMN reconcile.match_rule.version IS 'Counts from 1; a change is a new version';
 COMMENT ON COLUMN reconcile.match_rule.valid_from IS 'First business date that this version is used for';
-COMMENT ON COLUMN reconcile.match_rule.rule IS 'channel_ref: equal channel_ref, kind, amount, currency; match_key: equal match_key, kind, amount, currency; carried: both, against carried items too; net_order: equal sums of an order''s unmatched entries';
+COMMENT ON COLUMN reconcile.match_rule.rule IS 'channel_ref: equal channel_ref, kind, amount, currency; match_key: equal match_key, kind, amount, currency; carried: both, against carried items too, after a rows later versions that take it back; net_order: equal sums of an order''s unmatched entries';
 COMMENT ON COLUMN reconcile.match_rule.enabled IS 'Whether the pass runs';
 COMMENT ON COLUMN reconcile.match_rule.created_at IS 'When this version was made';
 COMMENT ON COLUMN reconcile.match_rule.created_by IS 'Who made this version';

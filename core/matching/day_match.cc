@@ -55,12 +55,14 @@ bool differ(uint128 a, uint128 b) {
 
 class Matcher {
  public:
-  Matcher(std::span<const MatchEntry> left, std::span<const MatchEntry> right, Interrupts& interrupts)
-      : left_(left),
-        right_(right),
+  Matcher(const MatchBook& left, const MatchBook& right, Interrupts& interrupts)
+      : left_(left.entries),
+        right_(right.entries),
+        left_versions_(left.versions),
+        right_versions_(right.versions),
         interrupts_(interrupts),
-        left_taken_(left.size()),
-        right_taken_(right.size()) {}
+        left_taken_(left_.size()),
+        right_taken_(right_.size()) {}
 
   void pair_by(KeyOf key_of, bool with_carried, int pass) {
     const std::vector<Candidate> left = candidates(left_, left_taken_, key_of, with_carried);
@@ -77,6 +79,13 @@ class Matcher {
         take(left[l++].index, right[r++].index, pass);
       }
     }
+  }
+
+  // What a source has taken back stands against nothing in the other book: the row and its deltas are gone
+  // together.
+  void net_versions(int pass) {
+    net_versions(left_versions_, left_, left_taken_, pass, &MatchedGroup::left);
+    net_versions(right_versions_, right_, right_taken_, pass, &MatchedGroup::right);
   }
 
   void net_orders(int pass, std::uint16_t reversal_kind) {
@@ -143,6 +152,30 @@ class Matcher {
                              differ(l.channel_ref, r.channel_ref) || differ(l.match_key, r.match_key)});
   }
 
+  void net_versions(std::span<const EntryVersion> versions, std::span<const MatchEntry> entries,
+                    std::vector<char>& taken, int pass, std::vector<std::uint32_t> MatchedGroup::*members) {
+    std::vector<EntryVersion> sorted;
+    for (const EntryVersion& version : versions) {
+      if (!taken[version.index]) sorted.push_back(version);
+    }
+    std::sort(sorted.begin(), sorted.end(), [&entries](const EntryVersion& a, const EntryVersion& b) {
+      return std::tie(a.identity, entries[a.index].tie, a.index) <
+             std::tie(b.identity, entries[b.index].tie, b.index);
+    });
+    for (std::size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
+      if (begin % poll_rows == 0) interrupts_.poll();
+      MatchedGroup group{{}, {}, pass};
+      Decimal sum;
+      for (end = begin; end < sorted.size() && sorted[end].identity == sorted[begin].identity; end++) {
+        sum += entries[sorted[end].index].amount;
+        (group.*members).push_back(sorted[end].index);
+      }
+      if (end - begin < 2 || !sum.is_zero()) continue;
+      for (const std::uint32_t i : group.*members) taken[i] = 1;
+      result_.groups.push_back(std::move(group));
+    }
+  }
+
   static void collect(std::vector<OrderMember>& members, std::span<const MatchEntry> entries,
                       const std::vector<char>& taken, bool on_right) {
     for (std::uint32_t i = 0; i < entries.size(); i++) {
@@ -178,6 +211,8 @@ class Matcher {
 
   std::span<const MatchEntry> left_;
   std::span<const MatchEntry> right_;
+  std::span<const EntryVersion> left_versions_;
+  std::span<const EntryVersion> right_versions_;
   Interrupts& interrupts_;
   std::vector<char> left_taken_;
   std::vector<char> right_taken_;
@@ -186,8 +221,8 @@ class Matcher {
 
 }  // namespace
 
-DayMatch match_day(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
-                   std::span<const MatchPass> passes, std::uint16_t reversal_kind, Interrupts& interrupts) {
+DayMatch match_day(const MatchBook& left, const MatchBook& right, std::span<const MatchPass> passes,
+                   std::uint16_t reversal_kind, Interrupts& interrupts) {
   Matcher matcher(left, right, interrupts);
   for (const MatchPass& pass : passes) {
     switch (pass.rule) {
@@ -199,6 +234,7 @@ DayMatch match_day(std::span<const MatchEntry> left, std::span<const MatchEntry>
         matcher.pair_by(key_alone, false, pass.pass);
         break;
       case MatchRule::carried:
+        matcher.net_versions(pass.pass);
         matcher.pair_by(reference_and_key, true, pass.pass);
         matcher.pair_by(reference_alone, true, pass.pass);
         matcher.pair_by(key_alone, true, pass.pass);

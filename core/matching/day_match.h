@@ -30,11 +30,23 @@ struct MatchEntry {
   std::uint64_t tie = 0;  // hash of the source's identity, unseeded: breaks ties the same way every time
 };
 
+// An entry among the stored versions of one source row: carried in, or the delta of a change that came after
+// its day was signed off. Of one book, equal identities are the same row under the same names.
+struct EntryVersion {
+  uint128 identity;
+  std::uint32_t index;
+};
+
+struct MatchBook {
+  std::span<const MatchEntry> entries;
+  std::span<const EntryVersion> versions;
+};
+
 enum class MatchRule : std::uint8_t {
   channel_ref,  // equal channel_ref, kind, amount, currency; an equal match_key is preferred
   match_key,    // equal match_key, kind, amount, currency
-  carried,      // the two above, against the items carried in too
-  net_order     // an order's unmatched entries add up to the same on both sides
+  carried,   // versions of one source row that add up to nothing; then the two above, against carried items
+  net_order  // an order's unmatched entries add up to the same on both sides
 };
 
 // Fees are compared where both sides state one, in one currency.
@@ -70,7 +82,7 @@ struct DayMatch {
 
 // `reversal_kind` is the code of kind "reversal": an order that one book alone has, and that a reversal
 // brings back to zero, matches itself under net_order.
-DayMatch match_day(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
-                   std::span<const MatchPass> passes, std::uint16_t reversal_kind, Interrupts& interrupts);
+DayMatch match_day(const MatchBook& left, const MatchBook& right, std::span<const MatchPass> passes,
+                   std::uint16_t reversal_kind, Interrupts& interrupts);
 
 }  // namespace pg_reconcile::core

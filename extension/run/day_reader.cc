@@ -111,8 +111,33 @@ class BookReader {
         hasher_.add(field);
       day_.digest[std::string(*currency)] += hasher_.finish();
     }
+    // "key#n" is the n-th delta of "key"; sources escape "#" in keys of their own.
+    const std::size_t delta = source_key->find('#');
+    if (carried || delta != std::string_view::npos) {
+      day_.versions.push_back({version_identity(entry, source_id, source_key->substr(0, delta)),
+                               static_cast<std::uint32_t>(day_.entries.size())});
+    }
     day_.entries.push_back(entry);
     day_.locations.push_back(location);
+  }
+
+  // A delta is entered per source row, order, keys, kind and currency (reconcile.enter_delta).
+  [[nodiscard]] uint128 version_identity(const core::MatchEntry& entry, std::int32_t source_id,
+                                         std::string_view row_key) const {
+    struct {
+      uint128 row_key;
+      uint128 order_key;
+      uint128 match_key;
+      uint128 channel_ref;
+      std::uint64_t source_id;
+      std::uint64_t codes;
+    } fields{keyed_hash(row_key, seed_),
+             entry.order_key,
+             entry.match_key,
+             entry.channel_ref,
+             static_cast<std::uint64_t>(source_id),
+             (static_cast<std::uint64_t>(entry.kind) << 16) | entry.currency};
+    return keyed_hash(std::string_view(reinterpret_cast<const char*>(&fields), sizeof(fields)), seed_);
   }
 
   BookDay& day_;

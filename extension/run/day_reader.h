@@ -40,9 +40,12 @@ struct BookDay {
   std::vector<core::MatchEntry> entries;  // the day's, then those carried in
   std::vector<EntryLocation> locations;   // beside `entries`
   std::vector<CarriedItem> carried;
+  std::vector<core::EntryVersion> versions;             // the carried and the deltas among `entries`
   std::map<std::string, core::CountAndAmount> in;       // the detail path's sums per currency
   std::map<std::string, core::CountAndAmount> opening;  // items carried in
   std::map<std::string, core::uint128> digest;          // per currency
+
+  [[nodiscard]] core::MatchBook match_book() const { return {entries, versions}; }
 };
 
 // `seed` keys the hashes of this run.

@@ -80,7 +80,7 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   pg::BackendInterrupts interrupts;
   const std::vector<core::MatchPass> passes = leg_.match_passes();
   const core::DayMatch match =
-      core::match_day(left_.entries, right_.entries, passes, kinds_.code("reversal"), interrupts);
+      core::match_day(left_.match_book(), right_.match_book(), passes, kinds_.code("reversal"), interrupts);
   count_matches(match);
   digest_matches(match);
   result_.match_s = watch.lap();

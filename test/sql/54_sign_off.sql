@@ -1,7 +1,7 @@
 -- Signing off: who may, what stands in the way, word for word; late changes enter the next day; reopening.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(34);
+SELECT plan(37);
 
 CREATE FUNCTION public.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -153,6 +153,17 @@ SELECT ok(reconcile.sign_off('pay', 'a', :'d') > 0, 'a forced day can be signed 
 SELECT is((SELECT forced -> 0 ->> 'forced_by' || ': ' || (forced -> 0 ->> 'waiting_for') FROM reconcile.day_close WHERE reopened_at IS NULL),
   format('test_preparer: the trade statement of %s', :'d'), 'which records what was missing, and who forced it');
 SELECT is((SELECT count(*) FROM reconcile.day_close), 2::bigint, 'both sign-offs are kept');
+RESET SESSION AUTHORIZATION;
+
+-- What a source takes back after sign-off, and its delta, are gone together.
+SELECT say('D', 'trade', 'extra', NULL, NULL) \g /dev/null
+SET SESSION AUTHORIZATION test_preparer;
+SELECT is((SELECT concat_ws(' ', r.state, r.matched_groups, r.proof_difference) FROM reconcile.run('pay', :'d1', force => true) r),
+  'succeeded 1 0.00', 'a row deleted after sign-off nets with its delta');
+SELECT is((SELECT string_agg(concat_ws(' ', d.state, d.cleared_on = :'d1'), ',') FROM reconcile.discrepancy d WHERE d.item_key = 'extra'),
+  'cleared t', 'its discrepancy is cleared, and the delta opens none');
+SELECT is((SELECT string_agg(i.source_key || ' ' || g.rule, ',' ORDER BY i.source_key) FROM reconcile.match_item i JOIN reconcile.match_group g USING (group_id)
+           WHERE i.source_key LIKE 'extra%'), 'extra carried,extra#1 carried', 'by the pass for what was carried in');
 RESET SESSION AUTHORIZATION;
 SELECT * FROM finish();
 DROP OWNED BY test_preparer, test_signer;

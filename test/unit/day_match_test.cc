@@ -63,6 +63,17 @@ std::vector<MatchEntry> entries(const std::vector<Row>& rows, std::uint64_t seed
   return result;
 }
 
+// Rows named "x" and "x#n" are versions of one source row.
+std::vector<EntryVersion> versions(const std::vector<Row>& rows, std::uint64_t seed) {
+  std::vector<EntryVersion> result;
+  for (std::uint32_t i = 0; i < rows.size(); i++) {
+    const std::string row = rows[i].name.substr(0, rows[i].name.find('#'));
+    if (rows[i].carried || row != rows[i].name)
+      result.push_back({hashed(row + "/" + rows[i].ref + "/" + rows[i].key + "/" + rows[i].order, seed), i});
+  }
+  return result;
+}
+
 // The result in words, independent of places in memory: "a=b/1" a pair of pass 1, "!f" fees differ, "!r"
 // references differ, "{a,b}={c}/4" a group, "a?" an open left entry, "?b" an open right one.
 using Words = std::set<std::string>;
@@ -74,7 +85,8 @@ Words match(std::vector<Row> left, std::vector<Row> right, std::span<const Match
     const std::uint64_t seed = random();
     NoInterrupts interrupts;
     const DayMatch result =
-        match_day(entries(left, seed), entries(right, seed), passes, reversal, interrupts);
+        match_day({entries(left, seed), versions(left, seed)}, {entries(right, seed), versions(right, seed)},
+                  passes, reversal, interrupts);
     Words words;
     const auto listed = [](const std::vector<std::uint32_t>& indexes, const std::vector<Row>& rows) {
       std::set<std::string> names;
@@ -124,6 +136,27 @@ TEST_CASE("of several with one reference, the one with the same key is taken fir
 TEST_CASE("pass 2 pairs equal match keys, and says when references contradict") {
   CHECK(match({{"a", "", "k", "5"}}, {{"b", "r", "k", "5"}}) == Words{"a=b/2"});
   CHECK(match({{"a", "r1", "k", "5"}}, {{"b", "r2", "k", "5"}}) == Words{"a=b/2!r"});
+}
+
+TEST_CASE("a delta that takes its own row back is gone with it, whatever else the order holds") {
+  const auto carried = [](const std::string& name, const std::string& amount, const std::string& key = "k") {
+    return Row{name, "r", key, amount, "o", payment, cny, "", true};
+  };
+  const auto delta = [](const std::string& name, const std::string& amount, const std::string& key = "k") {
+    return Row{name, "r", key, amount, "o"};
+  };
+  CHECK(match({carried("a", "5"), delta("a#1", "-5")}, {}) == Words{"{a,a#1}={}/3"});
+  CHECK(match({}, {carried("a", "5"), delta("a#1", "-5"), carried("b", "7")}) == Words{"{}={a,a#1}/3", "?b"});
+  CHECK(match({carried("a", "5"), carried("a#1", "-2"), delta("a#2", "-3")}, {}) ==
+        Words{"{a,a#1,a#2}={}/3"});
+  // Nor is the row what came late in the other book: it is not there any more.
+  CHECK(match({carried("a", "5"), delta("a#1", "-5")}, {delta("b", "5")}) == Words{"{a,a#1}={}/3", "?b"});
+  // Under another key it is another movement, and so is another row.
+  CHECK(match({carried("a", "5"), delta("a#1", "-5"), delta("a#2", "5", "k2")}, {}) ==
+        Words{"{a,a#1}={}/3", "a#2?"});
+  CHECK(match({carried("a", "5"), delta("b#1", "-5")}, {}) == Words{"a?", "b#1?"});
+  CHECK(match({carried("a", "5"), delta("a#1", "-4")}, {}) == Words{"a?", "a#1?"});
+  CHECK(match({carried("a", "5"), delta("a#1", "-1")}, {delta("b", "4")}) == Words{"{a,a#1}={b}/4"});
 }
 
 TEST_CASE("NULL is equal to nothing") {
@@ -235,7 +268,7 @@ TEST_CASE("random days: every entry is in one place, and matches add up") {
     const auto l = entries(left, 0);
     const auto r = entries(right, 0);
     NoInterrupts interrupts;
-    const DayMatch result = match_day(l, r, all_passes, reversal, interrupts);
+    const DayMatch result = match_day({l, {}}, {r, {}}, all_passes, reversal, interrupts);
     std::vector<int> left_seen(l.size()), right_seen(r.size());
     for (const auto& pair : result.pairs) {
       left_seen[pair.left]++;

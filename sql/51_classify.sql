@@ -77,8 +77,10 @@ AS $$
   ), judged AS (
     -- What the other book says of the same movement: nothing, that it did not succeed, or that it has it already.
     SELECT s.*, c.has_effective, c.not_effective,
-           CASE WHEN c.not_effective IS NOT NULL THEN 'status_mismatch'
+           CASE WHEN c.not_effective ->> 'status' <> 'pending' THEN 'status_mismatch'
+                -- What is pending there may succeed: it has until the due date, as what is not there at all.
                 WHEN s.due_date > p_day THEN NULL
+                WHEN c.not_effective IS NOT NULL THEN 'status_mismatch'
                 WHEN c.has_effective THEN 'duplicate_' || s.book
                 ELSE 'missing_' || CASE WHEN s.is_left THEN p_right_book ELSE p_left_book END END AS discrepancy_kind
     FROM single s

@@ -140,6 +140,7 @@ CREATE TABLE reconcile.discrepancy (
   business_date  date NOT NULL,
   opened_on      date NOT NULL,
   cleared_on     date,
+  earlier_episodes jsonb NOT NULL DEFAULT '[]',
   currency       text NOT NULL,
   difference     numeric,
   left_amount    numeric,
@@ -172,8 +173,9 @@ COMMENT ON COLUMN reconcile.discrepancy.first_entry IS 'The entry that it is kno
 COMMENT ON COLUMN reconcile.discrepancy.kind IS 'missing_<book>, duplicate_<book>, amount_mismatch ...';
 COMMENT ON COLUMN reconcile.discrepancy.state IS 'open until something clears or resolves it';
 COMMENT ON COLUMN reconcile.discrepancy.business_date IS 'The earliest business date of its entries';
-COMMENT ON COLUMN reconcile.discrepancy.opened_on IS 'The day whose run opened it';
-COMMENT ON COLUMN reconcile.discrepancy.cleared_on IS 'The day whose data cleared it';
+COMMENT ON COLUMN reconcile.discrepancy.opened_on IS 'The day whose run opened it, the last time when it was reopened';
+COMMENT ON COLUMN reconcile.discrepancy.cleared_on IS 'The day whose data or adjustments ended it';
+COMMENT ON COLUMN reconcile.discrepancy.earlier_episodes IS 'When it stood before it was reopened: [{opened_on, cleared_on, resolved}], in order';
 COMMENT ON COLUMN reconcile.discrepancy.currency IS 'Currency of difference';
 COMMENT ON COLUMN reconcile.discrepancy.difference IS 'Right minus left: positive is to our advantage; fees: left minus right; NULL when the two currencies differ';
 COMMENT ON COLUMN reconcile.discrepancy.left_amount IS 'Amount (or fee) in the left book';
@@ -335,16 +337,41 @@ CREATE TABLE reconcile.adjustment (
   proposed_at    timestamptz NOT NULL DEFAULT now(),
   decided_by     name,
   decided_at     timestamptz,
+  xid            xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  cluster        bigint NOT NULL DEFAULT reconcile.local_system_identifier(),
   CHECK (decided_by <> proposed_by),
   CHECK ((state = 'proposed') = (decided_by IS NULL))
 );
 CREATE INDEX adjustment_discrepancy ON reconcile.adjustment (discrepancy_id);
+
+-- Runs have reckoned with what was decided: it is taken back by an opposite adjustment, never by changing it.
+CREATE FUNCTION reconcile.keep_decided_adjustment() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF OLD.state <> 'proposed' AND (NEW.discrepancy_id, NEW.amount, NEW.currency, NEW.recon_date, NEW.state)
+                                 IS DISTINCT FROM (OLD.discrepancy_id, OLD.amount, OLD.currency, OLD.recon_date, OLD.state) THEN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('adjustment %s is %s', OLD.adjustment_id, OLD.state),
+      DETAIL = 'What was decided is not changed: runs have reckoned with it.',
+      HINT = 'Propose an adjustment of the opposite amount for the same day; a day that is signed off is reopened first.';
+  END IF;
+  IF NEW.state <> OLD.state THEN
+    NEW.xid := pg_current_xact_id();
+    NEW.cluster := reconcile.local_system_identifier();
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION reconcile.keep_decided_adjustment() IS 'Keeps decided adjustments as they are, and notes which transaction decided';
+CREATE TRIGGER keep_decided BEFORE UPDATE ON reconcile.adjustment
+  FOR EACH ROW EXECUTE FUNCTION reconcile.keep_decided_adjustment();
 COMMENT ON TABLE reconcile.adjustment IS 'What puts a discrepancy right without a matching entry; proposed by one, approved by another';
 COMMENT ON COLUMN reconcile.adjustment.adjustment_id IS 'The adjustment';
 COMMENT ON COLUMN reconcile.adjustment.discrepancy_id IS 'The discrepancy';
 COMMENT ON COLUMN reconcile.adjustment.amount IS 'How much of the difference it explains, same sign';
 COMMENT ON COLUMN reconcile.adjustment.currency IS 'Its currency';
-COMMENT ON COLUMN reconcile.adjustment.recon_date IS 'The day whose run takes it in';
+COMMENT ON COLUMN reconcile.adjustment.recon_date IS 'The first day whose run reckons with it; when that is signed off, the next open day';
 COMMENT ON COLUMN reconcile.adjustment.state IS 'proposed, approved or rejected';
 COMMENT ON COLUMN reconcile.adjustment.reason_code IS 'Why, as a code';
 COMMENT ON COLUMN reconcile.adjustment.comment IS 'Why, in words';
@@ -352,6 +379,8 @@ COMMENT ON COLUMN reconcile.adjustment.proposed_by IS 'The maker';
 COMMENT ON COLUMN reconcile.adjustment.proposed_at IS 'When it was proposed';
 COMMENT ON COLUMN reconcile.adjustment.decided_by IS 'The checker';
 COMMENT ON COLUMN reconcile.adjustment.decided_at IS 'When it was decided';
+COMMENT ON COLUMN reconcile.adjustment.xid IS 'The transaction that decided it: runs know by it what their snapshot did not see';
+COMMENT ON COLUMN reconcile.adjustment.cluster IS 'The database cluster that xid is of: a dump carries rows into others';
 
 CREATE TABLE reconcile.day_close (
   close_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -81,6 +81,31 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.first_due_day(text, text, text) IS 'The day that a leg''s runs start with; NULL before any data';
 
+-- A run stands as long as its snapshot showed all that its day consists of: entries, and adjustments approved for it or
+-- for a day before it. (What it carried in is told by the days before.)
+CREATE FUNCTION reconcile.first_changed_day(p_channel text, p_account text, p_leg text,
+                                            p_after date DEFAULT '-infinity') RETURNS date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH done AS (
+    SELECT r.business_date AS day, r.snapshot, r.cluster
+    FROM reconcile.run r JOIN reconcile.account a ON a.channel = r.channel AND a.account = r.account
+    WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
+      AND r.business_date > greatest(p_after, coalesce(a.signed_through, '-infinity'))
+  )
+  SELECT least(
+    (SELECT min(d.day) FROM done d
+     JOIN reconcile.entry_change g ON g.channel = p_channel AND g.account = p_account AND g.recon_date = d.day
+     WHERE NOT reconcile.run_has_seen(d.snapshot, d.cluster, g.xid, g.cluster)),
+    (SELECT min(d.day) FROM done d
+     JOIN reconcile.adjustment j ON j.recon_date <= d.day AND j.state = 'approved'
+     JOIN reconcile.discrepancy y ON y.discrepancy_id = j.discrepancy_id
+      AND y.channel = p_channel AND y.account = p_account AND y.leg = p_leg
+     WHERE NOT reconcile.run_has_seen(d.snapshot, d.cluster, j.xid, j.cluster)))
+$$;
+COMMENT ON FUNCTION reconcile.first_changed_day(text, text, text, date)
+IS 'The first open day after p_after that has been run and whose entries or adjustments changed since; NULL when none has';
+
 -- The day that a leg should run next, NULL when nothing is to be done: the first day that has data or lies before a
 -- run day and has not been run, or the first run day whose data changed since.
 CREATE FUNCTION reconcile.next_run_day(p_channel text, p_account text, p_leg text, p_as_of timestamptz,
@@ -93,15 +118,10 @@ AS $$
     FROM reconcile.channel c JOIN reconcile.account a ON a.channel = c.channel AND a.account = p_account
     WHERE c.channel = p_channel
   ), done AS (
-    SELECT r.business_date AS day, r.snapshot, r.cluster
+    SELECT r.business_date AS day
     FROM reconcile.run r, setting s
     WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
       AND r.business_date > coalesce(s.signed_through, '-infinity')
-  ), changed AS (
-    SELECT min(g.recon_date) AS day
-    FROM reconcile.entry_change g JOIN done r ON r.day = g.recon_date
-    WHERE g.channel = p_channel AND g.account = p_account AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, g.xid, g.cluster)
-      AND g.recon_date > p_after
   ), first_open AS (
     SELECT greatest(reconcile.first_due_day(p_channel, p_account, p_leg), s.signed_through + 1) AS day FROM setting s
   ), not_run AS (
@@ -113,7 +133,7 @@ AS $$
   )
   SELECT n.day
   FROM setting s
-  CROSS JOIN LATERAL (SELECT least((SELECT c.day FROM changed c),
+  CROSS JOIN LATERAL (SELECT least(reconcile.first_changed_day(p_channel, p_account, p_leg, p_after),
                                    (SELECT r.day FROM not_run r
                                     WHERE r.day <= s.last_whole_day AND r.day > p_after)) AS day) n
   -- A day whose proof failed is tried again when its data has changed, and once an hour.
@@ -123,7 +143,11 @@ AS $$
       AND f.state = 'failed' AND f.finished_at > p_as_of - interval '1 hour'
       AND NOT EXISTS (SELECT FROM reconcile.entry_change g
                       WHERE g.channel = p_channel AND g.account = p_account AND g.recon_date <= f.business_date
-                        AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, g.xid, g.cluster)))
+                        AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, g.xid, g.cluster))
+      AND NOT EXISTS (SELECT FROM reconcile.adjustment j JOIN reconcile.discrepancy y USING (discrepancy_id)
+                      WHERE y.channel = p_channel AND y.account = p_account AND y.leg = p_leg AND j.state = 'approved'
+                        AND j.recon_date <= f.business_date
+                        AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, j.xid, j.cluster)))
 $$;
 COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';
 
@@ -201,18 +225,19 @@ BEGIN
   INTO p_changes FROM jsonb_array_elements(p_changes) WITH ORDINALITY c;
 
   INSERT INTO reconcile.discrepancy (channel, account, leg, item_key, entry_kind, ordinal, first_entry, kind, business_date,
-    opened_on, currency, difference, left_amount, left_currency, right_amount, right_currency, left_entry, right_entry,
-    first_run_id, last_run_id)
+    opened_on, earlier_episodes, currency, difference, left_amount, left_currency, right_amount, right_currency, left_entry,
+    right_entry, first_run_id, last_run_id)
   SELECT p_channel, p_account, p_leg, c.item_key, c.entry_kind, c.ordinal, c.first_entry, c.kind, c.business_date, c.opened_on,
-         c.currency, c.difference, c.left_amount, c.left_currency, c.right_amount, c.right_currency, c.left_entry,
-         c.right_entry, c.first_run_id, c.last_run_id
+         coalesce(c.earlier_episodes, '[]'), c.currency, c.difference, c.left_amount, c.left_currency, c.right_amount,
+         c.right_currency, c.left_entry, c.right_entry, c.first_run_id, c.last_run_id
   FROM jsonb_populate_recordset(NULL::reconcile.discrepancy, p_changes) WITH ORDINALITY c
   WHERE p_changes -> (c.ordinality - 1)::integer ->> 'event' = 'opened'
   ORDER BY c.ordinality;
 
   UPDATE reconcile.discrepancy d SET
     first_entry = c.first_entry, kind = c.kind, business_date = c.business_date, opened_on = c.opened_on, cleared_on = c.cleared_on,
-    currency = c.currency, difference = c.difference, left_amount = c.left_amount, left_currency = c.left_currency,
+    earlier_episodes = coalesce(c.earlier_episodes, '[]'), currency = c.currency, difference = c.difference,
+    left_amount = c.left_amount, left_currency = c.left_currency,
     right_amount = c.right_amount, right_currency = c.right_currency, left_entry = c.left_entry,
     right_entry = c.right_entry, last_run_id = c.last_run_id, updated_at = now(),
     state = CASE p_changes -> (c.ordinality - 1)::integer ->> 'event'

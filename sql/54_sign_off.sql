@@ -74,14 +74,22 @@ AS $$
                   AND g.recon_date > coalesce((SELECT a.signed_through FROM reconcile.account a
                                                WHERE a.channel = p_channel AND a.account = p_account), '-infinity'))
     UNION ALL
+    SELECT 4, format('leg %s: adjustment %s was approved since run %s', r.leg, j.adjustment_id, r.run_id)
+    FROM day_run r JOIN reconcile.discrepancy y ON y.channel = p_channel AND y.account = p_account AND y.leg = r.leg
+    JOIN reconcile.adjustment j ON j.discrepancy_id = y.discrepancy_id
+    WHERE j.state = 'approved' AND j.recon_date <= p_day
+      AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, j.xid, j.cluster)
+    UNION ALL
     SELECT 5, unnest(reconcile.missing_statements(p_channel, p_account, b.book, p_day)) || ' is neither in nor waived'
     FROM leg l, LATERAL (VALUES (l.left_book), (l.right_book)) AS b (book)
     WHERE NOT EXISTS (SELECT FROM day_run r WHERE r.leg = l.leg AND r.forced)
     UNION ALL
     SELECT 6, format('discrepancy %s has no owner', d.discrepancy_id)
     FROM reconcile.discrepancy d
-    WHERE d.channel = p_channel AND d.account = p_account AND d.opened_on <= p_day
-      AND (d.cleared_on IS NULL OR d.cleared_on > p_day) AND d.owner IS NULL
+    WHERE d.channel = p_channel AND d.account = p_account AND d.owner IS NULL
+      AND (d.opened_on <= p_day AND (d.cleared_on IS NULL OR d.cleared_on > p_day)
+           OR EXISTS (SELECT FROM jsonb_array_elements(d.earlier_episodes) x
+                      WHERE (x ->> 'opened_on')::date <= p_day AND (x ->> 'cleared_on')::date > p_day))
     UNION ALL
     SELECT DISTINCT 7, format('"%s" prepared the run of leg %s and cannot sign it off', r.requested_by, r.leg)
     FROM day_run r WHERE r.requested_by = p_signer

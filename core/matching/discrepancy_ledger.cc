@@ -11,12 +11,18 @@ DiscrepancyLedger::DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrep
                             identity);
     std::int32_t& last = last_ordinal_[{identity.item_key, identity.entry_kind}];
     last = std::max(last, identity.ordinal);
-    if (item.gone && !item.adjusted && !item.cleared_on)
-      replaceable_[{identity.item_key, identity.entry_kind}].push_back(identity);
-    if (item.opened_on >= first_day) continue;  // the chain finds out anew
-    const bool open = !item.cleared_on || *item.cleared_on >= first_day;
-    standing_.emplace(identity, Standing{item.facts, item.opened_on, open ? std::nullopt : item.cleared_on,
-                                         !open && item.adjusted, item.first_run_id, 0});
+    if (item.replaceable) replaceable_[{identity.item_key, identity.entry_kind}].push_back(identity);
+    // What the chain is to find out anew is forgotten.
+    std::vector<DiscrepancyEpisode> episodes = item.earlier;
+    episodes.push_back(item.episode);
+    std::erase_if(episodes, [=](const DiscrepancyEpisode& e) { return e.opened_on >= first_day; });
+    if (episodes.empty()) continue;
+    DiscrepancyEpisode& episode = episodes.back();
+    if (episode.cleared_on && *episode.cleared_on >= first_day) {
+      episode.cleared_on.reset();
+      episode.adjusted = false;
+    }
+    standing_.emplace(identity, Standing{item.facts, std::move(episodes), item.first_run_id, 0});
   }
 }
 
@@ -37,11 +43,28 @@ DiscrepancyIdentity DiscrepancyLedger::identify(const std::string& item_key, con
 std::vector<std::string> DiscrepancyLedger::standing_entries(std::string_view kind) const {
   std::vector<std::string> entries;
   for (const auto& [identity, item] : standing_) {
-    if (item.cleared_on || item.facts.kind != kind) continue;
+    if (!item.stands() || item.facts.kind != kind) continue;
     const auto& entry = item.facts.left_entry ? item.facts.left_entry : item.facts.right_entry;
     if (entry) entries.push_back(*entry);
   }
   return entries;
+}
+
+void DiscrepancyLedger::Standing::open(Date day) {
+  // An episode that by now never was leaves no trace before another.
+  if (!episodes.empty() && !episodes.back().adjusted &&
+      episodes.back().cleared_on == episodes.back().opened_on)
+    episodes.pop_back();
+  episodes.push_back({day, std::nullopt, false});
+}
+
+void DiscrepancyLedger::Standing::close(Date day, bool adjusted) {
+  episodes.back().cleared_on = day;
+  episodes.back().adjusted = adjusted;
+}
+
+DiscrepancyLedger::Standing& DiscrepancyLedger::at(const DiscrepancyIdentity& identity, std::int64_t run_id) {
+  return standing_.try_emplace(identity, Standing{{}, {}, run_id, run_id}).first->second;
 }
 
 DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
@@ -50,32 +73,30 @@ DayFindings DiscrepancyLedger::take(Date day, std::int64_t run_id,
   DayFindings counts;
   counts.open = static_cast<std::int64_t>(findings.size());
   for (const auto& [identity, facts] : adjusted) {
-    const auto [at, fresh] =
-        standing_.try_emplace(identity, Standing{facts, day, std::nullopt, false, run_id, run_id});
-    Standing& item = at->second;
-    // Found and settled on one day; a match whose difference was settled is found again every day.
-    if (!fresh && item.cleared_on) continue;
-    if (fresh) counts.opened++;
-    item.cleared_on = day;
-    item.adjusted = true;
+    Standing& item = at(identity, run_id);
+    item.facts = facts;
+    // A match whose difference was settled is found again every day.
+    if (item.settled()) continue;
+    // Found and settled on one day.
+    if (!item.stands()) {
+      item.open(day);
+      counts.opened++;
+    }
+    item.close(day, true);
     item.last_run_id = run_id;
     counts.cleared++;
   }
   for (auto& [identity, item] : standing_) {
-    if (item.cleared_on || findings.contains(identity)) continue;
-    item.cleared_on = day;
+    if (!item.stands() || findings.contains(identity)) continue;
+    item.close(day, false);
     item.last_run_id = run_id;
     counts.cleared++;
   }
   for (const auto& [identity, facts] : findings) {
-    const auto [at, fresh] =
-        standing_.try_emplace(identity, Standing{{}, day, std::nullopt, false, run_id, run_id});
-    Standing& item = at->second;
-    if (fresh || item.cleared_on) {
+    Standing& item = at(identity, run_id);
+    if (!item.stands()) {
       counts.opened++;
-      item.opened_on = day;
-      item.cleared_on.reset();
-      item.adjusted = false;
+      item.open(day);
       item.last_run_id = run_id;
     } else if (item.facts != facts) {
       item.last_run_id = run_id;
@@ -90,12 +111,16 @@ std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
   std::vector<DiscrepancyChange> changes;
   for (const auto& [identity, item] : standing_) {
     const auto at = stored_.find(identity);
-    DiscrepancyChange change{DiscrepancyEvent::opened, identity,        std::nullopt,      item.facts,
-                             item.opened_on,           item.cleared_on, item.first_run_id, item.last_run_id};
+    const DiscrepancyEpisode& episode = item.episodes.back();
+    const std::vector<DiscrepancyEpisode> earlier(item.episodes.begin(), item.episodes.end() - 1);
+    const DiscrepancyEvent ended = episode.adjusted ? DiscrepancyEvent::resolved : DiscrepancyEvent::cleared;
+    DiscrepancyChange change{
+        DiscrepancyEvent::opened, identity,        std::nullopt, item.facts, episode, earlier,
+        item.first_run_id,        item.last_run_id};
     if (at == stored_.end()) {
       changes.push_back(change);
-      if (item.cleared_on) {
-        change.event = item.adjusted ? DiscrepancyEvent::resolved : DiscrepancyEvent::cleared;
+      if (episode.cleared_on) {
+        change.event = ended;
         changes.push_back(change);
       }
       continue;
@@ -104,15 +129,14 @@ std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
     change.discrepancy_id = before.discrepancy_id;
     change.first_run_id = before.first_run_id;
     if (change.last_run_id == 0) change.last_run_id = last_run_id_;
-    if (item.cleared_on.has_value() != before.cleared_on.has_value() || item.adjusted != before.adjusted) {
-      change.event = !item.cleared_on ? DiscrepancyEvent::reopened
-                     : item.adjusted  ? DiscrepancyEvent::resolved
-                                      : DiscrepancyEvent::cleared;
+    if (episode.cleared_on.has_value() != before.episode.cleared_on.has_value() ||
+        episode.adjusted != before.episode.adjusted) {
+      change.event = episode.cleared_on ? ended : DiscrepancyEvent::reopened;
       changes.push_back(change);
     } else if (item.facts != before.facts) {
       change.event = DiscrepancyEvent::changed;
       changes.push_back(change);
-    } else if (item.opened_on != before.opened_on || item.cleared_on != before.cleared_on) {
+    } else if (episode != before.episode || earlier != before.earlier) {
       change.event = DiscrepancyEvent::redated;
       changes.push_back(change);
     }
@@ -120,11 +144,18 @@ std::vector<DiscrepancyChange> DiscrepancyLedger::changes() const {
   // What the chain was to find again and did not: the data has changed, and by now it never stood. It ends on
   // the day that it began, so that a later chain does not take it for something that still stands.
   for (const auto& [identity, before] : stored_) {
-    const bool over = before.cleared_on.has_value() && !before.adjusted;
-    if (standing_.contains(identity) || (over && *before.cleared_on == before.opened_on)) continue;
-    changes.push_back({over ? DiscrepancyEvent::redated : DiscrepancyEvent::cleared, identity,
-                       before.discrepancy_id, before.facts, before.opened_on, before.opened_on,
-                       before.first_run_id, last_run_id_});
+    if (standing_.contains(identity)) continue;
+    const DiscrepancyEpisode never{before.episode.opened_on, before.episode.opened_on, false};
+    if (before.episode == never && before.earlier.empty()) continue;
+    const bool over = before.episode.cleared_on.has_value() && !before.episode.adjusted;
+    changes.push_back({over ? DiscrepancyEvent::redated : DiscrepancyEvent::cleared,
+                       identity,
+                       before.discrepancy_id,
+                       before.facts,
+                       never,
+                       {},
+                       before.first_run_id,
+                       last_run_id_});
   }
   return changes;
 }

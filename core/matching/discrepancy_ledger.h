@@ -6,6 +6,9 @@
 //
 // Of several discrepancies of one key and kind, which is which is told by their entries: ordinals only name
 // them, so that the second does not become the first when the first is settled.
+//
+// A discrepancy that comes back after it had ended stands in episodes. All are kept: what stood at the end of
+// day d-1 can then be told for any d, and a re-run that begins inside an early episode counts as the first.
 #pragma once
 
 #include <cstdint>
@@ -42,13 +45,20 @@ struct DiscrepancyFacts {
   friend bool operator==(const DiscrepancyFacts&, const DiscrepancyFacts&) = default;
 };
 
-struct StoredDiscrepancy {
-  std::int64_t discrepancy_id = 0;
-  DiscrepancyFacts facts;
+// From the end of the day that opened it to the end of the day before the one that cleared it.
+struct DiscrepancyEpisode {
   Date opened_on = 0;
   std::optional<Date> cleared_on;
   bool adjusted = false;  // resolved by adjustment
-  bool gone = false;      // its first entry is stored no more
+  friend bool operator==(const DiscrepancyEpisode&, const DiscrepancyEpisode&) = default;
+};
+
+struct StoredDiscrepancy {
+  std::int64_t discrepancy_id = 0;
+  DiscrepancyFacts facts;
+  DiscrepancyEpisode episode;               // the last one
+  std::vector<DiscrepancyEpisode> earlier;  // in order
+  bool replaceable = false;                 // stands or was settled, and its first entry is stored no more
   std::int64_t first_run_id = 0;
 };
 
@@ -59,8 +69,8 @@ struct DiscrepancyChange {
   DiscrepancyIdentity identity;
   std::optional<std::int64_t> discrepancy_id;  // absent: to be inserted
   DiscrepancyFacts facts;
-  Date opened_on;
-  std::optional<Date> cleared_on;
+  DiscrepancyEpisode episode;
+  std::vector<DiscrepancyEpisode> earlier;
   std::int64_t first_run_id;
   std::int64_t last_run_id;
 };
@@ -77,15 +87,16 @@ class DiscrepancyLedger {
   DiscrepancyLedger(std::map<DiscrepancyIdentity, StoredDiscrepancy> stored, Date first_day);
 
   // Which discrepancy a finding is: the one of this key and kind that is known by the same first entry; else
-  // an open one whose first entry is gone, replaced by this one (a statement that was issued again); else a
-  // new one. What is stored decides, so that a re-run from any day finds the same names.
+  // one whose first entry is gone, replaced by this one (a statement that was issued again); else a new one.
+  // What is stored decides, so that a re-run from any day finds the same names.
   DiscrepancyIdentity identify(const std::string& item_key, const std::string& entry_kind,
                                const std::string& first_entry);
 
   // One entry of each discrepancy of a kind that stood at the end of the day before.
   [[nodiscard]] std::vector<std::string> standing_entries(std::string_view kind) const;
 
-  // The discrepancies that stand at the end of `day`, and those that adjustments settled.
+  // The discrepancies that stand at the end of `day`, and those that adjustments settled: by closing their
+  // entries on that day, or, where a match differs, by explaining its difference from then on.
   DayFindings take(Date day, std::int64_t run_id,
                    const std::map<DiscrepancyIdentity, DiscrepancyFacts>& findings,
                    const std::map<DiscrepancyIdentity, DiscrepancyFacts>& adjusted);
@@ -96,12 +107,16 @@ class DiscrepancyLedger {
  private:
   struct Standing {
     DiscrepancyFacts facts;
-    Date opened_on;
-    std::optional<Date> cleared_on;
-    bool adjusted = false;
+    std::vector<DiscrepancyEpisode> episodes;  // empty only while it is being entered
     std::int64_t first_run_id;
     std::int64_t last_run_id;
+
+    [[nodiscard]] bool stands() const { return !episodes.empty() && !episodes.back().cleared_on; }
+    [[nodiscard]] bool settled() const { return !episodes.empty() && episodes.back().adjusted; }
+    void open(Date day);
+    void close(Date day, bool adjusted);
   };
+  Standing& at(const DiscrepancyIdentity& identity, std::int64_t run_id);
   std::map<std::tuple<std::string, std::string, std::string>, DiscrepancyIdentity> by_first_entry_;
   std::map<std::pair<std::string, std::string>, std::int32_t> last_ordinal_;
   std::map<std::pair<std::string, std::string>, std::vector<DiscrepancyIdentity>> replaceable_;

@@ -2,9 +2,11 @@
 // rows.
 //
 // Lock, then snapshot, then completeness on that snapshot. What the day and every later day had left behind
-// is taken back, the day runs, and every later day that had been run runs again: a chain. It lives in one
-// subtransaction: a proof line that does not hold, or dry_run, rolls everything back, and nothing is
-// published.
+// is taken back, the day runs, and every later day that had been run runs again: a chain. It begins with the
+// first day whose data has changed since its run, when that is an earlier one: a day stands on those before
+// it. The chain lives in one subtransaction: a proof line that does not hold, or dry_run, rolls everything
+// back, and nothing is published.
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -69,6 +71,27 @@ std::string event_name(core::DiscrepancyEvent event) {
   return "changed";
 }
 
+json::array episodes_to_json(const std::vector<core::DiscrepancyEpisode>& episodes) {
+  json::array list;
+  for (const core::DiscrepancyEpisode& episode : episodes) {
+    list.push_back(json::object{{"opened_on", date_text(episode.opened_on)},
+                                {"cleared_on", date_text(*episode.cleared_on)},
+                                {"resolved", episode.adjusted}});
+  }
+  return list;
+}
+
+// [[day opened, day cleared, resolved], ...], days counted from 2000.
+std::vector<core::DiscrepancyEpisode> episodes_from_json(const std::string& text) {
+  std::vector<core::DiscrepancyEpisode> episodes;
+  const json::value list = json::parse(text);
+  for (const json::value& episode : list.as_array()) {
+    episodes.push_back({static_cast<core::Date>(episode.at(0).as_int64()),
+                        static_cast<core::Date>(episode.at(1).as_int64()), episode.at(2).as_bool()});
+  }
+  return episodes;
+}
+
 class LegRun {
  public:
   explicit LegRun(Request request) : request_(std::move(request)) {}
@@ -80,18 +103,17 @@ class LegRun {
       pg::Spi spi(&snapshot);
       require_unsigned(spi);
       const LegConfig leg = load_leg(spi, request_.channel, request_.account, request_.leg, request_.day);
-      plan(spi, leg);
+      const PlannedDay requested = plan(spi, leg);
       remember_circumstances(spi, leg);
-      if (days_[0].waiting_for && !request_.force) {
-        record_waiting(spi);
+      if (requested.waiting_for && !request_.force) {
+        record_waiting(spi, requested);
         return rows_;
       }
     }
     bool failed = false;
     try {
       pg::in_subtransaction([&] {
-        pg::Spi spi(&snapshot);
-        failed = !chain(spi, snapshot);
+        failed = !chain(snapshot);
         if (failed || request_.dry_run) throw NothingPublished{};
       });
     } catch (const KeyStoredTwice& error) {
@@ -154,22 +176,29 @@ class LegRun {
     }
   }
 
-  void plan(pg::Spi& spi, const LegConfig& leg) {
-    PlannedDay first{request_.day, request_.force, std::nullopt};
+  // The requested day, as it stands among days_.
+  PlannedDay plan(pg::Spi& spi, const LegConfig& leg) {
+    PlannedDay requested{request_.day, request_.force, std::nullopt};
     spi.run("SELECT array_to_string(w, '; ') FROM reconcile.waiting_for($1, $2, $3, $4, $5, $6) w",
             {Argument::text(request_.channel), Argument::text(request_.account), Argument::text(request_.leg),
              Argument::text(leg.left_book), Argument::text(leg.right_book), Argument::date(request_.day)});
-    first.waiting_for = spi.text_or_null(0, 0);
-    first.forced = request_.force && first.waiting_for.has_value();
-    days_.push_back(first);
+    requested.waiting_for = spi.text_or_null(0, 0);
+    requested.forced = request_.force && requested.waiting_for.has_value();
+    days_.push_back(requested);
     spi.run(
         "SELECT r.business_date, r.forced, r.waiting_for FROM reconcile.run r WHERE r.channel = $1 "
-        "AND r.account = $2 AND r.leg = $3 AND r.current AND r.business_date > $4 ORDER BY r.business_date",
+        "AND r.account = $2 AND r.leg = $3 AND r.current AND r.business_date <> $4 "
+        "AND r.business_date >= least($4, reconcile.first_changed_day($1, $2, $3)) ORDER BY r.business_date",
         key_arguments(request_.day));
     for (std::uint64_t i = 0; i < spi.rows(); i++) {
       days_.push_back({static_cast<core::Date>(spi.int8(i, 0)), spi.boolean(i, 1), spi.text_or_null(i, 2)});
     }
+    std::sort(days_.begin(), days_.end(),
+              [](const PlannedDay& a, const PlannedDay& b) { return a.day < b.day; });
+    return requested;
   }
+
+  [[nodiscard]] core::Date first_day() const { return days_.front().day; }
 
   void remember_circumstances(pg::Spi& spi, const LegConfig& leg) {
     spi.run(
@@ -204,13 +233,13 @@ class LegRun {
     return row;
   }
 
-  void record_waiting(pg::Spi& spi) {
-    json::object row = base_row(days_[0], 0, "waiting");
+  void record_waiting(pg::Spi& spi, const PlannedDay& requested) {
+    json::object row = base_row(requested, 0, "waiting");
     if (request_.dry_run) {
       row.erase("run_id");
     } else {
-      std::vector<Argument> arguments = key_arguments(days_[0].day);
-      arguments.push_back(Argument::text(*days_[0].waiting_for));
+      std::vector<Argument> arguments = key_arguments(requested.day);
+      arguments.push_back(Argument::text(*requested.waiting_for));
       spi.run(
           "INSERT INTO reconcile.run (channel, account, leg, business_date, state, method, waiting_for) "
           "VALUES ($1, $2, $3, $4, 'waiting', 'batch', $5) "
@@ -228,19 +257,19 @@ class LegRun {
     spi.run(
         "DELETE FROM reconcile.match_group g WHERE g.channel = $1 AND g.account = $2 AND g.leg = $3 "
         "AND g.business_date >= $4",
-        key_arguments(request_.day));
+        key_arguments(first_day()));
     spi.run(
         "DELETE FROM reconcile.open_item o WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 "
         "AND o.opened_on >= $4",
-        key_arguments(request_.day));
+        key_arguments(first_day()));
     spi.run(
         "UPDATE reconcile.open_item o SET closed_on = NULL, closed_by = NULL WHERE o.channel = $1 "
         "AND o.account = $2 AND o.leg = $3 AND o.closed_on >= $4",
-        key_arguments(request_.day));
+        key_arguments(first_day()));
     spi.run(
         "UPDATE reconcile.run r SET current = false WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
         "AND r.current AND r.business_date >= $4",
-        key_arguments(request_.day));
+        key_arguments(first_day()));
     spi.run(
         "DELETE FROM reconcile.run r WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
         "AND r.business_date = $4 AND r.state = 'waiting'",
@@ -254,12 +283,16 @@ class LegRun {
         "trim_scale(d.difference), trim_scale(d.left_amount), d.left_currency, trim_scale(d.right_amount), "
         "d.right_currency, d.left_entry::text, d.right_entry::text, d.opened_on, d.cleared_on, "
         "d.state = 'resolved', d.first_run_id, d.first_entry, "
-        "NOT EXISTS (SELECT FROM unnest(ARRAY[d.left_entry, d.right_entry]) AS k (entry) "
-        "  JOIN reconcile.entry e ON e.book = k.entry ->> 'book' AND e.order_key = k.entry ->> 'order_key' "
-        "  AND e.source_id = (k.entry ->> 'source_id')::integer AND e.source_key = k.entry ->> 'source_key' "
-        "  WHERE concat_ws('/', e.book, e.source_id, e.source_key) = d.first_entry) "
+        "CASE WHEN d.cleared_on IS NULL OR d.state = 'resolved' AND d.cleared_on >= $4 THEN "
+        "  (SELECT true FROM reconcile.entry e WHERE e.book = split_part(d.first_entry, '/', 1) "
+        "   AND e.source_id = split_part(d.first_entry, '/', 2)::integer "
+        "   AND e.source_key = regexp_replace(d.first_entry, '^[^/]*/[^/]*/', '') LIMIT 1) IS NULL "
+        "ELSE false END, "
+        "(SELECT jsonb_agg(jsonb_build_array((x.e ->> 'opened_on')::date - date '2000-01-01', "
+        "  (x.e ->> 'cleared_on')::date - date '2000-01-01', x.e -> 'resolved') ORDER BY x.n)::text "
+        " FROM jsonb_array_elements(d.earlier_episodes) WITH ORDINALITY AS x (e, n)) "
         "FROM reconcile.discrepancy d WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
-        key_arguments());
+        key_arguments(first_day()));
     for (std::uint64_t i = 0; i < spi.rows(); i++) {
       core::StoredDiscrepancy item;
       item.discrepancy_id = spi.int8(i, 3);
@@ -273,24 +306,26 @@ class LegRun {
       item.facts.right_amount = money_text(spi.text_or_null(i, 10), item.facts.right_currency);
       item.facts.left_entry = spi.text_or_null(i, 12);
       item.facts.right_entry = spi.text_or_null(i, 13);
-      item.opened_on = static_cast<core::Date>(spi.int8(i, 14));
-      if (!spi.is_null(i, 15)) item.cleared_on = static_cast<core::Date>(spi.int8(i, 15));
-      item.adjusted = spi.boolean(i, 16);
+      item.episode.opened_on = static_cast<core::Date>(spi.int8(i, 14));
+      if (!spi.is_null(i, 15)) item.episode.cleared_on = static_cast<core::Date>(spi.int8(i, 15));
+      item.episode.adjusted = spi.boolean(i, 16);
       item.first_run_id = spi.int8(i, 17);
       item.facts.first_entry = spi.text(i, 18);
-      item.gone = spi.boolean(i, 19);
+      item.replaceable = spi.boolean(i, 19);
+      if (!spi.is_null(i, 20)) item.earlier = episodes_from_json(spi.text(i, 20));
       stored.emplace(core::DiscrepancyIdentity{spi.text(i, 0), spi.text(i, 1),
                                                static_cast<std::int32_t>(spi.int8(i, 2))},
                      std::move(item));
     }
-    return {std::move(stored), request_.day};
+    return {std::move(stored), first_day()};
   }
 
   // False when a proof line does not hold: the row of that day is the last of rows_.
-  bool chain(pg::Spi& spi, const pg::HeldSnapshot& snapshot) {
-    take_back(spi);
-    core::DiscrepancyLedger ledger = load_ledger(spi);
+  bool chain(const pg::HeldSnapshot& snapshot) {
+    core::DiscrepancyLedger ledger = begin_chain(snapshot);
     for (const PlannedDay& planned : days_) {
+      // One Spi a day: what a day takes in memory is given back before the next.
+      pg::Spi spi(&snapshot);
       pg::Progress::day(planned.day);
       spi.run("SELECT nextval('reconcile.run_run_id_seq')");
       const std::int64_t run_id = spi.int8(0, 0);
@@ -307,8 +342,15 @@ class LegRun {
       }
       insert_run(spi, rows_.back().as_object(), &result);
     }
+    pg::Spi spi(&snapshot);
     write_discrepancies(spi, ledger.changes());
     return true;
+  }
+
+  core::DiscrepancyLedger begin_chain(const pg::HeldSnapshot& snapshot) {
+    pg::Spi spi(&snapshot);
+    take_back(spi);
+    return load_ledger(spi);
   }
 
   json::object result_row(const PlannedDay& planned, const DayResult& result,
@@ -399,15 +441,16 @@ class LegRun {
                         {"first_entry", change.facts.first_entry},
                         {"kind", change.facts.kind},
                         {"business_date", date_text(change.facts.business_date)},
-                        {"opened_on", date_text(change.opened_on)},
+                        {"opened_on", date_text(change.episode.opened_on)},
                         {"currency", change.facts.currency},
                         {"first_run_id", change.first_run_id},
                         {"last_run_id", change.last_run_id}};
       const auto put = [&item](const char* name, const std::optional<std::string>& value) {
         if (value) item[name] = *value;
       };
+      if (!change.earlier.empty()) item["earlier_episodes"] = episodes_to_json(change.earlier);
       if (change.discrepancy_id) item["discrepancy_id"] = *change.discrepancy_id;
-      if (change.cleared_on) item["cleared_on"] = date_text(*change.cleared_on);
+      if (change.episode.cleared_on) item["cleared_on"] = date_text(*change.episode.cleared_on);
       put("difference", change.facts.difference);
       put("left_amount", change.facts.left_amount);
       put("left_currency", change.facts.left_currency);

@@ -103,6 +103,12 @@ AS $$
     AND (b.match_key = a.match_key OR b.channel_ref = a.channel_ref)
   WHERE a.state = 'open' AND a.book = 'internal' AND b.book = 'trade'
   UNION ALL
+  -- What a source took back, and what it took back, both open.
+  SELECT format('%s %s, which add up to nothing, should be netted', book, string_agg(source_key, ' '))
+  FROM p WHERE state = 'open'
+  GROUP BY book, source_id, split_part(source_key, '#', 1), order_key, match_key, channel_ref, kind, currency
+  HAVING count(*) > 1 AND sum(amount) = 0
+  UNION ALL
   -- What the sources hold is what the books hold, whatever was signed off in between.
   SELECT format('%s: sources %s %s, books %s %s', coalesce(s.book, e.book), s.amount, s.currency, e.amount, e.currency)
   FROM (SELECT book, currency, sum(amount) AS amount FROM play.source_row
@@ -268,7 +274,7 @@ AS $$
         FROM reconcile.open_item o WHERE o.channel = p_channel AND o.closed_by = 'adjustment' GROUP BY 1) a
   FULL JOIN (SELECT d.currency, sum(x.amount) AS amount FROM reconcile.discrepancy d
              JOIN reconcile.adjustment x USING (discrepancy_id)
-             WHERE d.channel = p_channel AND d.state = 'resolved' AND d.kind NOT IN ('fee_mismatch', 'reference_mismatch')
+             WHERE d.channel = p_channel AND d.state = 'resolved' AND x.recon_date <= d.cleared_on AND d.kind NOT IN ('fee_mismatch', 'reference_mismatch')
              GROUP BY 1) b ON b.currency = a.currency
   WHERE coalesce(a.amount, 0) <> coalesce(b.amount, 0)
   UNION ALL

@@ -211,26 +211,54 @@ BEGIN
 END
 $$;
 
--- Somebody puts a discrepancy right by hand, mostly in full, on the next day to come.
+-- A source takes back a row of a signed-off day that nobody has matched: it and its delta are gone together.
+CREATE FUNCTION play.retract(p_channel text) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+  r play.source_row;
+BEGIN
+  SELECT s.* INTO r
+  FROM play.source_row s JOIN reconcile.account a ON a.channel = s.channel
+  JOIN reconcile.open_item o ON o.channel = s.channel AND o.book = s.book AND o.source_key = s.source_key
+   AND o.closed_on IS NULL AND o.opened_on <= a.signed_through
+  WHERE s.channel = p_channel AND NOT s.deleted
+  ORDER BY s.book COLLATE "C", s.source_key COLLATE "C" LIMIT 1;
+  IF NOT FOUND THEN RETURN; END IF;
+  UPDATE play.source_row s SET deleted = true
+  WHERE s.channel = r.channel AND s.book = r.book AND s.source_key = r.source_key;
+  PERFORM play.note(p_channel, format('retract %s %s', r.book, r.source_key));
+  PERFORM play.send('D', r);
+END
+$$;
+
+-- Somebody puts a discrepancy right by hand, mostly in full, on any open day; or takes back what was put right.
 CREATE FUNCTION play.adjust(p_channel text) RETURNS void LANGUAGE plpgsql
 AS $$
 DECLARE
+  over boolean := play.chance(25);
+  part numeric := CASE WHEN play.chance(85) THEN 1 ELSE 0.5 END;
   d record;
+  on_day date;
 BEGIN
-  SELECT x.discrepancy_id, x.difference, x.currency, x.item_key INTO d
-  FROM reconcile.discrepancy x
-  WHERE x.channel = p_channel AND x.state IN ('open', 'reopened') AND x.difference IS NOT NULL
-    AND NOT EXISTS (SELECT FROM reconcile.adjustment a WHERE a.discrepancy_id = x.discrepancy_id)
-  ORDER BY x.item_key, x.entry_kind, x.ordinal
-  OFFSET play.below((SELECT count(*)::integer FROM reconcile.discrepancy x
-                     WHERE x.channel = p_channel AND x.state IN ('open', 'reopened') AND x.difference IS NOT NULL)) LIMIT 1;
+  WITH choice AS (
+    SELECT x.discrepancy_id, x.item_key, x.entry_kind, x.ordinal, x.difference, x.currency, coalesce(sum(j.amount), 0) AS adjusted
+    FROM reconcile.discrepancy x LEFT JOIN reconcile.adjustment j USING (discrepancy_id)
+    WHERE x.channel = p_channel AND x.difference IS NOT NULL AND (over OR x.state IN ('open', 'reopened'))
+    GROUP BY x.discrepancy_id
+    HAVING NOT over OR count(j.amount) > 0
+  )
+  SELECT c.* INTO d FROM choice c ORDER BY c.item_key, c.entry_kind, c.ordinal
+  OFFSET play.below((SELECT count(*)::integer FROM choice)) LIMIT 1;
   IF NOT FOUND THEN RETURN; END IF;
+  SELECT greatest(max(r.business_date) + 1 - play.below(4), a.signed_through + 1) INTO on_day
+  FROM reconcile.account a JOIN reconcile.run r USING (channel, account) WHERE a.channel = p_channel AND r.current
+  GROUP BY a.signed_through;
   INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by,
                                     decided_by, decided_at)
-  SELECT d.discrepancy_id, CASE WHEN play.chance(85) THEN d.difference ELSE round(d.difference / 2, 2) END, d.currency,
-         max(r.business_date) + 1, 'approved', 'test', 'play_maker', 'play_checker', now()
-  FROM reconcile.run r WHERE r.channel = p_channel AND r.current;
-  PERFORM play.note(p_channel, format('adjust discrepancy %s (%s) by %s', d.discrepancy_id, d.item_key, d.difference));
+  SELECT d.discrepancy_id, CASE WHEN over THEN -d.adjusted ELSE trim_scale((d.difference - d.adjusted) * part) END, d.currency,
+         on_day, 'approved', 'test', 'play_maker', 'play_checker', now();
+  PERFORM play.note(p_channel, format('adjust discrepancy %s (%s) of %s, %s so far, on %s', d.discrepancy_id, d.item_key, d.difference,
+                                      CASE WHEN over THEN 'taking back ' ELSE '' END || d.adjusted, on_day));
 END
 $$;
 
@@ -238,13 +266,14 @@ CREATE FUNCTION play.move(p_channel text) RETURNS void LANGUAGE plpgsql
 AS $$
 BEGIN
   CASE play.one_of('new', 'new', 'new', 'new', 'new', 'refund', 'counterpart', 'counterpart', 'duplicate', 'correct',
-                   'correct', 'correct', 'replay')
+                   'correct', 'correct', 'replay', 'retract')
     WHEN 'new' THEN PERFORM play.new_movement(p_channel);
     WHEN 'refund' THEN PERFORM play.refund(p_channel);
     WHEN 'counterpart' THEN PERFORM play.counterpart(p_channel);
     WHEN 'duplicate' THEN PERFORM play.duplicate(p_channel);
     WHEN 'correct' THEN PERFORM play.correct(p_channel);
     WHEN 'replay' THEN PERFORM play.replay(p_channel);
+    WHEN 'retract' THEN PERFORM play.retract(p_channel);
   END CASE;
 END
 $$;

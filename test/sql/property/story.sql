@@ -29,10 +29,14 @@ AS $$
             WHERE s.channel = p_channel AND s.fingerprint <> play.fingerprint(p_channel, s.day)
 $$;
 
+CREATE FUNCTION play.figures(r reconcile.run) RETURNS text LANGUAGE sql STABLE
+AS $$ SELECT format('%s %s: %s new, %s cleared, %s open', r.business_date, r.digest, r.discrepancies_new, r.discrepancies_cleared,
+                    r.discrepancies_open) $$;
+
 -- All that a re-run without new data must leave alone.
 CREATE FUNCTION play.published(p_channel text) RETURNS TABLE (what text, content text) LANGUAGE sql STABLE SET timezone = 'UTC'
 AS $$
-  SELECT 'digests', (SELECT string_agg(r.business_date || ' ' || r.digest || ' ' || r.discrepancies_open, ';' ORDER BY r.business_date)
+  SELECT 'digests', (SELECT string_agg(play.figures(r), E'\n' ORDER BY r.business_date)
                      FROM reconcile.run r WHERE r.channel = p_channel AND r.current)
   UNION ALL
   SELECT 'discrepancies', (SELECT string_agg(d::text, E'\n' ORDER BY d.discrepancy_id) FROM reconcile.discrepancy d WHERE d.channel = p_channel)
@@ -142,14 +146,14 @@ DECLARE
   failure text;
   day date;
 BEGIN
-  digests := ARRAY(SELECT r.business_date || ' ' || r.digest FROM reconcile.run r
+  digests := ARRAY(SELECT play.figures(r) FROM reconcile.run r
                    WHERE r.channel = p_channel AND r.current ORDER BY r.business_date);
   standing := play.standing(p_channel);
   BEGIN
     CREATE TEMP TABLE days ON COMMIT DROP AS
       SELECT r.business_date FROM reconcile.run r WHERE r.channel = p_channel AND r.current;
     CREATE TEMP TABLE adjusted ON COMMIT DROP AS
-      SELECT d.item_key, d.entry_kind, d.first_entry, a.amount, a.currency, a.recon_date
+      SELECT a.adjustment_id, d.item_key, d.entry_kind, d.first_entry, a.amount, a.currency, a.recon_date
       FROM reconcile.adjustment a JOIN reconcile.discrepancy d USING (discrepancy_id) WHERE d.channel = p_channel;
     DELETE FROM reconcile.discrepancy_event e USING reconcile.discrepancy d WHERE d.discrepancy_id = e.discrepancy_id AND d.channel = p_channel;
     DELETE FROM reconcile.adjustment a USING reconcile.discrepancy d WHERE d.discrepancy_id = a.discrepancy_id AND d.channel = p_channel;
@@ -162,16 +166,24 @@ BEGIN
     DELETE FROM reconcile.entry WHERE channel = p_channel;
     INSERT INTO reconcile.entry SELECT * FROM shuffled;
     FOR day IN SELECT business_date FROM days ORDER BY 1 LOOP
-      INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by, decided_by, decided_at)
-      SELECT d.discrepancy_id, a.amount, a.currency, a.recon_date, 'approved', 'test', 'play_maker', 'play_checker', now()
-      FROM adjusted a
-      JOIN reconcile.discrepancy d ON d.channel = p_channel AND d.item_key = a.item_key AND d.entry_kind = a.entry_kind
-       AND d.first_entry = a.first_entry
-      WHERE a.recon_date = day;
       SELECT concat_ws(' ', r.state, r.waiting_for, r.failure) INTO failure FROM reconcile.run(p_channel, day, force => true) r;
       EXIT WHEN failure NOT LIKE 'succeeded%';
     END LOOP;
-    fresh_digests := ARRAY(SELECT r.business_date || ' ' || r.digest FROM reconcile.run r
+    -- Adjustments all at once, as soon as there is what they are about; what one settles may bring another to light.
+    LOOP
+      EXIT WHEN failure NOT LIKE 'succeeded%';
+      WITH known AS (
+        DELETE FROM adjusted a USING reconcile.discrepancy d
+        WHERE d.channel = p_channel AND d.item_key = a.item_key AND d.entry_kind = a.entry_kind AND d.first_entry = a.first_entry
+        RETURNING d.discrepancy_id, a.amount, a.currency, a.recon_date
+      )
+      INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by, decided_by, decided_at)
+      SELECT k.discrepancy_id, k.amount, k.currency, k.recon_date, 'approved', 'test', 'play_maker', 'play_checker', now() FROM known k;
+      EXIT WHEN NOT FOUND;
+      SELECT concat_ws(' ', r.state, r.waiting_for, r.failure) INTO failure
+      FROM reconcile.run(p_channel, (SELECT min(business_date) FROM days), force => true) r LIMIT 1;
+    END LOOP;
+    fresh_digests := ARRAY(SELECT play.figures(r) FROM reconcile.run r
                            WHERE r.channel = p_channel AND r.current ORDER BY r.business_date);
     fresh_standing := play.standing(p_channel);
     RAISE EXCEPTION USING ERRCODE = 'TS001';

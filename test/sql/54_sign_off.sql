@@ -1,7 +1,7 @@
 -- Signing off: who may, what stands in the way, word for word; late changes enter the next day; reopening.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(37);
+SELECT plan(39);
 
 CREATE FUNCTION public.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -107,6 +107,7 @@ SELECT is(refusal(format('SELECT reconcile.run(''pay'', %L)', :'d')),
 RESET SESSION AUTHORIZATION;
 
 -- Late and changed entries
+SELECT is(say('U', 'trade', 'kept', '3', :'d'), 0::bigint, 'what is said again of a signed-off day changes nothing');
 SELECT say('I', 'trade', 'late', '2', :'d'), say('U', 'internal', 'ok', '12', :'d'), say('D', 'internal', 'kept', NULL, NULL) \g /dev/null
 SELECT results_eq($$SELECT source_key COLLATE "default", amount, business_date, recon_date FROM reconcile.entry
                     WHERE source_key IN ('late', 'ok', 'kept') OR source_key ~ '#' ORDER BY book, source_key$$,
@@ -138,6 +139,7 @@ SELECT is((SELECT concat_ws(' ', reopened_by, reopen_reason) FROM reconcile.day_
 SELECT is(refusal(format('SELECT reconcile.reopen_day(''pay'', ''a'', %L, ''why'')', :'d')),
   format('55000 | day %s of account "a" at channel "pay" cannot be reopened | No day is signed off. | Days are reopened from the last one back, one at a time.', :'d'), 'nothing is left to reopen');
 RESET SESSION AUTHORIZATION;
+SELECT is(say('U', 'trade', 'late', '2', :'d'), 0::bigint, 'nor of one that was reopened');
 SELECT is((SELECT recon_date FROM reconcile.entry WHERE source_key = 'late'), :'d1'::date, 'a late entry stays on the day that it had entered');
 SELECT say('U', 'internal', 'ok', '11', :'d') \g /dev/null
 SELECT is((SELECT string_agg(source_key || '=' || amount, ',') FROM reconcile.entry WHERE book = 'internal' AND order_key = 'ok'), 'ok=11', 'an open row changes in place');

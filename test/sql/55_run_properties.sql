@@ -1,14 +1,17 @@
 -- Random histories: whatever happens to the books, every day closes to the cent, nothing is counted twice or lost, a
 -- re-run changes nothing, what is signed off stays, and the same data gives the same result.
 --
--- Environment: PG_RECONCILE_HISTORIES (how many; 10), PG_RECONCILE_SEED (the first one's number; 1).
+-- Environment: PG_RECONCILE_HISTORIES (how many; 10), PG_RECONCILE_SEED (the first one's number; 1, and some that
+-- have found something).
 -- A failure prints its seed and what happened; the same seed plays the same history again.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
 \set histories 10
 \getenv histories PG_RECONCILE_HISTORIES
 \set seed 1
+\set found {11,12,14,19}
 \getenv seed PG_RECONCILE_SEED
+SELECT CASE WHEN :seed = 1 AND :histories = 10 THEN :'found' ELSE '{}' END AS found \gset
 SELECT reconcile.install() \gset
 \ir property/world.sql
 \ir property/moves.sql
@@ -22,11 +25,13 @@ END
 $$;
 GRANT reconcile_approver TO play_signer;
 
-SELECT plan(:histories);
+CREATE TEMP TABLE chosen AS
+SELECT s FROM generate_series(:seed, :seed + :histories - 1) s UNION SELECT unnest(:'found'::integer[]);
+SELECT plan(count(*)::integer) FROM chosen;
 SELECT 'SELECT play.forget()', format('CALL play.play(%s, 6)', s), 'RESET SESSION AUTHORIZATION',
        format('SELECT ok(coalesce(bool_and(finished), false) AND NOT EXISTS (SELECT FROM play.violation), %L) FROM play.history;', 'history ' || s),
        format('SELECT diag(play.report(%s)) WHERE EXISTS (SELECT FROM play.violation) OR NOT EXISTS (SELECT FROM play.history WHERE finished);', s)
-FROM generate_series(:seed, :seed + :histories - 1) s \gexec
+FROM chosen ORDER BY s \gexec
 SELECT * FROM finish();
 DROP OWNED BY play_signer;
 DROP ROLE play_signer;

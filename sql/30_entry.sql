@@ -95,7 +95,7 @@ LANGUAGE c STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'reconcile_run_keeping_settings';
 COMMENT ON FUNCTION reconcile.run_keeping_settings(text) IS 'Runs a statement and puts back every setting that it changes';
 
--- The one place that knows how partman's create_parent differs between 4.x and 5.x.
+-- The two places that know how pg_partman 4.x and 5.x differ.
 CREATE FUNCTION reconcile.partman_create_parent(parent text, template text, partition_interval text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -121,6 +121,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION reconcile.partman_create_parent(text, text, text) IS 'Registers a book of entries with pg_partman (4.7 and 5.x), without a default partition';
+
+CREATE FUNCTION reconcile.partman_create_partition(parent text, begins timestamp) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- 4.x would analyze the whole book, 5.x never does.
+  PERFORM reconcile.run_keeping_settings(format(
+    'SELECT %I.create_partition_time(p_parent_table => %L, p_partition_times => ARRAY[%L::timestamptz] %s)',
+    reconcile.partman_schema(), parent, begins,
+    (SELECT CASE WHEN split_part(extversion, '.', 1)::integer < 5 THEN ', p_analyze => false' END
+     FROM pg_extension WHERE extname = 'pg_partman')));
+END
+$$;
+COMMENT ON FUNCTION reconcile.partman_create_partition(text, timestamp) IS 'Makes one partition of a book through pg_partman (4.7 and 5.x)';
 
 -- A leaf is read through its parent, whose policies hold: reading it directly is for the owner alone.
 CREATE FUNCTION reconcile.protect_partitions(parent regclass) RETURNS void
@@ -163,9 +177,7 @@ BEGIN
       -- One transaction makes the month, others wait and find it.
       PERFORM pg_advisory_xact_lock(hashtext('pg_reconcile ensure_month'), hashtext(parent));
       IF to_regclass(parent || '_p' || to_char(date_trunc(unit, day), suffix_format)) IS NULL THEN
-        PERFORM reconcile.run_keeping_settings(format(
-          'SELECT %I.create_partition_time(%L, ARRAY[%L::timestamptz], p_analyze => false)',
-          partman, parent, date_trunc(unit, day::timestamp)));
+        PERFORM reconcile.partman_create_partition(parent, date_trunc(unit, day::timestamp));
         PERFORM reconcile.protect_partitions(parent::regclass);
       END IF;
     END IF;

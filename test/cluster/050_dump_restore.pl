@@ -196,7 +196,8 @@ foreach my $database (qw(from_custom from_plain)) {
     $node->safe_psql($database, q{SELECT reconcile.create_channel('wechat', 'Asia/Shanghai', 'CNY', account => 'm1')});
     $node->safe_psql($database, 'SELECT reconcile.ensure_month((current_date - 170)::date)');
     is($node->safe_psql($database, q{
-        SELECT count(*) FROM pg_inherits WHERE inhrelid = to_regclass('reconcile.entry_trade_p' || to_char(current_date - 170, 'YYYY_MM'))}),
+        SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'reconcile.entry_trade'::regclass
+          AND pg_get_expr(c.relpartbound, c.oid) LIKE format('FOR VALUES FROM (''%s''%%', date_trunc('month', current_date - 170)::date)}),
         '1', "$database: pg_partman makes a further month");
     is($node->safe_psql($database, q{
         INSERT INTO reconcile.entry (channel, account, book, kind, order_key, amount, currency, status, effective,

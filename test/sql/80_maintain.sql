@@ -141,7 +141,9 @@ ROLLBACK;
 SELECT is(:'verdict'::text, 'reconcile.verify(): PUBLIC has EXECUTE', 'also on a function');
 BEGIN;
 SELECT reconcile.ensure_month((current_date + 40)::date);
-SELECT format('DROP TABLE reconcile.entry_bank_p%s', to_char(current_date + 40, 'YYYY_MM')) \gexec
+SELECT format('DROP TABLE %s', c.oid::regclass) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'reconcile.entry_bank'::regclass
+  AND pg_get_expr(c.relpartbound, c.oid) LIKE format('FOR VALUES FROM (''%s''%%', date_trunc('month', current_date + 40)::date) \gexec
 SELECT pg_temp.verdict('partitions ahead') AS verdict \gset
 ROLLBACK;
 SELECT matches(:'verdict'::text, 'reconcile.entry_bank has no partition for', 'a month that is missing');

@@ -49,7 +49,8 @@ status=0
 throwaway_as_server env \
   HOME="$folder/run" TMPDIR="$folder" PATH="$(throwaway_bindir):$PATH" PGUSER=postgres \
   PERL5LIB="$folder/cluster:$pgxs/perl" PG_REGRESS="$pgxs/regress/pg_regress" \
-  PG_CONFIG="$PG_CONFIG" PG_RECONCILE_STAGE="$folder/stage" PG_RECONCILE_FIXTURES="$folder/fixtures" \
+  PG_CONFIG="$PG_CONFIG" PG_RECONCILE_STAGE="$folder/stage" \
+  PG_RECONCILE_STAGE_SETTING="$(throwaway_stage_setting "$folder/stage")" PG_RECONCILE_FIXTURES="$folder/fixtures" \
   PG_RECONCILE_TALLY="$folder/tally" TESTDIR="$folder/run" PG_TEST_TIMEOUT_DEFAULT=60 \
   sh -c 'cd "$1" && shift && limit=$1 && shift && exec prove --formatter TallyFormatter --timer --exec "timeout --kill-after=20 $limit perl" "$@"' \
   sh "$folder" "${CLUSTER_TIMEOUT_S:-300}" "${files[@]}" </dev/null || status=$?

@@ -17,14 +17,15 @@ our @EXPORT = qw(reconcile_node create_extension wait_for_query);
 
 sub reconcile_node {
     my ($name, %options) = @_;
-    my $stage = $ENV{PG_RECONCILE_STAGE} or die "PG_RECONCILE_STAGE is not set: use test/run_cluster.sh\n";
+    my $stage_setting = $ENV{PG_RECONCILE_STAGE_SETTING};
+    defined $stage_setting or die "PG_RECONCILE_STAGE_SETTING is not set: use test/run_cluster.sh\n";
     my $node = PostgreSQL::Test::Cluster->new($name);
     $node->init(
         allows_streaming => 'logical',
         extra => ['-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8'],
         %{ $options{init} || {} });
     $node->append_conf('postgresql.conf', <<"CONF");
-extension_destdir = '$stage'
+$stage_setting
 shared_preload_libraries = '\$libdir/pg_reconcile'
 shared_buffers = 32MB
 max_connections = 50

@@ -6,13 +6,23 @@
 #   throwaway_stop "$folder/shop"                stop at once; harmless when it does not run
 #   throwaway_remove "$folder"                   stop every server below the folder and remove the folder
 #
+# A server of Debian's is told where the stage is. Any other runs from a copy of itself in the stage: PostgreSQL finds
+# its folders from where its program is, so nothing is ever installed into the PostgreSQL that PG_CONFIG names.
+#
 # A server answers on the unix socket in its own folder (PGHOST=$folder/shop), so ports and the system's clusters
 # don't matter; it trusts who reaches that socket, and the folder is closed to other accounts. As root, servers run
 # as the account `postgres` through runuser; otherwise as the caller. The caller sets the trap that removes.
 
 : "${PG_CONFIG:=pg_config}"
 
-throwaway_bindir() { "$PG_CONFIG" --bindir; }
+# Before the stage, PG_CONFIG's programs; after it, those that find what the stage holds.
+throwaway_copy=
+throwaway_bindir() { printf '%s%s\n' "$throwaway_copy" "$("$PG_CONFIG" --bindir)"; }
+
+# The setting with which a server finds the stage; nothing where the server is a copy in it.
+throwaway_stage_setting() {
+  if [ -z "$throwaway_copy" ]; then echo "extension_destdir = '$1'"; fi
+}
 
 # Runs a command as the server's account, from a folder that account can be in.
 throwaway_as_server() {
@@ -35,8 +45,17 @@ throwaway_folder() {
 
 # Installs what the build folder holds, and the test-only modules where they were built.
 throwaway_stage() {
-  local stage=$1 build=$2 pkglibdir
+  local stage=$1 build=$2 pkglibdir part
   pkglibdir=$stage$("$PG_CONFIG" --pkglibdir)
+  throwaway_copy=
+  if ! "$(throwaway_bindir)/postgres" --describe-config | grep -q '^extension_destdir'; then
+    for part in --bindir --pkglibdir --sharedir; do
+      part=$("$PG_CONFIG" "$part")
+      mkdir -p "$stage$part"
+      cp -a "$part/." "$stage$part/"
+    done
+    throwaway_copy=$stage
+  fi
   DESTDIR=$stage cmake --install "$build" >/dev/null
   local module
   for module in pg_reconcile_test pg_reconcile_slow_resolver; do
@@ -58,7 +77,7 @@ throwaway_start() {
   {
     echo "listen_addresses = ''"
     echo "unix_socket_directories = '$server'"
-    echo "extension_destdir = '$stage'"
+    throwaway_stage_setting "$stage"
     if [ -f "$stage$("$PG_CONFIG" --pkglibdir)/pg_reconcile.so" ]; then
       echo "shared_preload_libraries = '\$libdir/pg_reconcile'"
     fi

@@ -2,11 +2,11 @@
 
 #include <new>
 
+#include "extension/pg/compat.h"
 #include "extension/pg/valid_text.h"
 
 extern "C" {
 #include <access/xact.h>
-#include <storage/proc.h>
 }
 
 namespace pg_reconcile::pg {
@@ -18,14 +18,6 @@ struct Doomed {
   SubTransactionId subtransaction = InvalidSubTransactionId;
 };
 Doomed doomed;
-
-LocalTransactionId current_transaction() noexcept {
-#if PG_VERSION_NUM >= 170000
-  return MyProc->vxid.lxid;
-#else
-  return MyProc->lxid;
-#endif
-}
 
 // Copies the error on top of PostgreSQL's stack; NULL when there is no memory for the copy.
 ErrorData* raw_copy_error(MemoryContext* owner) {
@@ -68,13 +60,13 @@ void GuardFrame::throw_caught_error() const {
   MemoryContext owner = nullptr;
   ErrorData* const data = raw_copy_error(&owner);
   MemoryContextSwitchTo(memory_);
-  doomed = {current_transaction(), GetCurrentSubTransactionId()};
+  doomed = {local_transaction_id(), GetCurrentSubTransactionId()};
   if (data == nullptr) throw std::bad_alloc();
   throw PostgresError(std::make_shared<OwnedErrorData>(owner, data));
 }
 
 bool abort_is_due() noexcept {
-  return doomed.transaction != InvalidLocalTransactionId && doomed.transaction == current_transaction() &&
+  return doomed.transaction != InvalidLocalTransactionId && doomed.transaction == local_transaction_id() &&
          doomed.subtransaction == GetCurrentSubTransactionId();
 }
 

@@ -15,6 +15,9 @@ extern "C" {
 #include <utils/elog.h>
 #include <utils/memutils.h>
 #include <utils/resowner.h>
+#if __has_include(<varatt.h>)  // PostgreSQL 16 moved it out of postgres.h
+#include <varatt.h>
+#endif
 }
 #pragma GCC diagnostic pop
 

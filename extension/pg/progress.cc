@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "extension/pg/compat.h"
+
 extern "C" {
 #include <access/xact.h>
 #include <storage/ipc.h>
-#include <storage/proc.h>
 #include <utils/timestamp.h>
 }
 
@@ -55,11 +56,7 @@ ProgressSlot* raw_find_slot() {
   void** variable = find_rendezvous_variable(progress_variable);
   auto* memory = static_cast<ProgressMemory*>(*variable);
   if (memory == nullptr || MyProc == nullptr) return nullptr;
-#if PG_VERSION_NUM >= 170000
-  const int index = MyProcNumber;
-#else
-  const int index = MyProc->pgprocno;
-#endif
+  const int index = process_number();
   if (index < 0 || static_cast<std::uint32_t>(index) >= memory->slots_max) return nullptr;
   RegisterXactCallback(raw_transaction_ends, nullptr);
   before_shmem_exit(raw_process_ends, 0);

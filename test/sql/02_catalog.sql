@@ -37,6 +37,9 @@ SELECT is_empty($$
   WHERE coalesce(length(obj_description(objid, (SELECT relname FROM pg_class WHERE oid = m.classid))), 0) < 10
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.classid AND d.objid = m.objid AND d.deptype IN ('i', 'a')
                       AND d.refobjsubid > 0)
+    -- PostgreSQL 18 counts the types of rows and arrays as members.
+    AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+                    WHERE m.classid = 'pg_type'::regclass AND t.oid = m.objid AND (t.typcategory = 'A' OR c.relkind <> 'c'))
   ORDER BY 1 $$, 'every member has a comment (sequences of columns excepted)');
 SELECT is_empty($$
   SELECT r.name, a.attname FROM member_relation r JOIN pg_attribute a ON a.attrelid = r.oid

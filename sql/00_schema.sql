@@ -40,12 +40,14 @@ GRANT USAGE ON SCHEMA reconcile
 GRANT USAGE, CREATE ON SCHEMA reconcile TO reconcile_owner;
 
 -- The owner manages the entry partitions through pg_partman, wherever that is installed.
-DO $$
+CREATE FUNCTION reconcile.grant_partman() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
 DECLARE
   partman_schema name;
 BEGIN
   SELECT n.nspname INTO STRICT partman_schema
-  FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+  FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
   WHERE e.extname = 'pg_partman';
   EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO reconcile_owner', partman_schema);
   EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %I TO reconcile_owner', partman_schema);
@@ -53,3 +55,5 @@ BEGIN
   EXECUTE format('GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA %I TO reconcile_owner', partman_schema);
 END
 $$;
+COMMENT ON FUNCTION reconcile.grant_partman() IS 'Lets reconcile_owner use pg_partman: for a superuser, after ALTER EXTENSION pg_partman UPDATE';
+SELECT reconcile.grant_partman();

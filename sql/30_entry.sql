@@ -163,6 +163,12 @@ DECLARE
   suffix_format text;
   existing boolean;
 BEGIN
+  IF NOT has_table_privilege(format('%I.part_config', partman), 'SELECT') THEN
+    RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+      MESSAGE = 'reconcile_owner may not use pg_partman',
+      DETAIL = 'An update of pg_partman takes back what was granted on its tables and functions.',
+      HINT = 'As a superuser: SELECT reconcile.grant_partman()';
+  END IF;
   FOR parent IN
     SELECT 'reconcile.' || c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'reconcile.entry'::regclass

@@ -1,7 +1,7 @@
 -- Entries: where they live, the one door through which they come in, and what changes, replays, twins and deletions do to
 -- them, before and after sign-off.
 SET client_min_messages = warning;
-SELECT plan(127);
+SELECT plan(129);
 
 CREATE FUNCTION public.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -14,7 +14,10 @@ EXCEPTION WHEN OTHERS THEN
   RETURN concat_ws(' | ', state, message, nullif(detail, ''), nullif(hint, ''));
 END
 $$;
-CREATE FUNCTION public.suffix(day date) RETURNS text LANGUAGE sql AS $$ SELECT to_char(day, 'YYYY_MM') $$;
+-- pg_partman 4 writes 2025_11 and 2025_11_30, pg_partman 5 writes 20251101 and 20251130.
+CREATE FUNCTION public.suffix(day date, unit text DEFAULT 'month') RETURNS text LANGUAGE sql AS $$
+  SELECT to_char(date_trunc(unit, day), datetime_string) FROM partman.part_config WHERE parent_table = 'reconcile.entry_bank'
+$$;
 
 -- ---- install
 SELECT is(to_regclass('reconcile.entry'), NULL, 'the extension alone has no entry table');
@@ -23,8 +26,8 @@ SELECT is(to_regclass('reconcile.entry'), NULL, 'and nothing is made');
 BEGIN;
 SELECT ok(reconcile.install('daily'), 'installed by day');
 SELECT reconcile.ensure_month((current_date - 400)::date, 'bank');
-SELECT ok(to_regclass('reconcile.entry_bank_p' || to_char(current_date - 400, 'YYYY_MM_DD')) IS NOT NULL, 'a partition is a day');
-SELECT is(to_regclass('reconcile.entry_bank_p' || to_char(current_date - 399, 'YYYY_MM_DD')), NULL, 'and no more than the day asked for');
+SELECT ok(to_regclass('reconcile.entry_bank_p' || suffix(current_date - 400, 'day')) IS NOT NULL, 'a partition is a day');
+SELECT is(to_regclass('reconcile.entry_bank_p' || suffix(current_date - 399, 'day')), NULL, 'and no more than the day asked for');
 ROLLBACK;
 SET search_path = public, pg_catalog;
 SELECT ok(reconcile.install(), 'installed by month');
@@ -59,6 +62,14 @@ SELECT reconcile.ensure_month(:'old_day');
 SELECT is((SELECT count(*) FROM pg_class WHERE relname LIKE 'entry%\_p' || suffix(:'old_day') AND relkind = 'r'), 6::bigint, 'of all');
 SELECT is((SELECT count(*) FROM pg_class WHERE relname LIKE 'entry%\_p' || suffix(:'old_day') AND relkind = 'r' AND relrowsecurity), 6::bigint, 'protected');
 SELECT lives_ok(format('SELECT reconcile.ensure_month(%L)', :'old_day'), 'a second time it is there already');
+BEGIN;
+REVOKE ALL ON ALL TABLES IN SCHEMA partman FROM reconcile_owner;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA partman FROM reconcile_owner;
+SELECT is(refusal($$SELECT reconcile.ensure_month(current_date - 250)$$), '42501 | reconcile_owner may not use pg_partman | An update of pg_partman takes back what was granted on its tables and functions. | As a superuser: SELECT reconcile.grant_partman()',
+  'what an update of pg_partman takes away');
+SELECT reconcile.grant_partman();
+SELECT lives_ok('SELECT reconcile.ensure_month(current_date - 250)', 'and what gives it back');
+ROLLBACK;
 CREATE ROLE test_entry_nobody;
 SET ROLE test_entry_nobody;
 SELECT matches(refusal($$SELECT reconcile.ensure_month(current_date)$$), '^42501', 'not for everybody');
@@ -111,7 +122,7 @@ SELECT is(p.refused_positions::text || p.refused_reasons::text, '{2,3}{"2099-01-
 FROM reconcile.prepare_entries(ARRAY['pay', 'pay', 'pya'], ARRAY['a', 'a', 'a'], ARRAY['fund', 'fund', 'fund'], ARRAY[NULL, NULL, NULL]::timestamptz[],
                                ARRAY[:'live', '2099-01-01', :'d']::date[], ARRAY['success', 'success', 'success']) p;
 SELECT ok(to_regclass('reconcile.entry_fund_p' || suffix(:'live')) IS NOT NULL, 'the month of what is taken in is made');
-SELECT is(to_regclass('reconcile.entry_fund_p2099_01'), NULL, 'no month for what is refused');
+SELECT is(to_regclass('reconcile.entry_fund_p' || suffix('2099-01-01')), NULL, 'no month for what is refused');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT matches(refusal($$SELECT reconcile.prepare_entries(ARRAY['pay'], ARRAY['a'], ARRAY['fund'], ARRAY[NULL]::timestamptz[], ARRAY[current_date], ARRAY['success'])$$),
   '^55000 .*READ COMMITTED', 'what is decided under the account''s lock needs to see what was committed before');

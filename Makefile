@@ -3,6 +3,7 @@
 #   make install DESTDIR=   install
 #   make installcheck       pgTAP against the running server that PGHOST, PGPORT, PGUSER ... name
 #   make check              everything, in throw-away servers: packages, build, lint, unit, SQL and cluster tests, fuzz
+#   make check-version PG_CONFIG=...   build for another PostgreSQL, aside, and run the SQL, documents' and cluster tests on it
 #   make lint               what `check` lints
 #   make fuzz               every fuzz target for FUZZ_SECONDS
 #   make bench              see bench/
@@ -14,7 +15,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 export PG_CONFIG BUILD_DIR JOBS
 
-.PHONY: all deps install installcheck check lint bench fuzz demo demo-stop clean
+.PHONY: all deps install installcheck check check-version lint bench fuzz demo demo-stop clean
 
 all: $(BUILD_DIR)/build.ninja
 	cmake --build $(BUILD_DIR) -j $(JOBS)
@@ -33,6 +34,10 @@ installcheck:
 
 check: deps
 	@test/check.sh
+
+# That PostgreSQL needs pg_partman, pgTAP and its own src/test/perl, and nothing of ours.
+check-version:
+	@BUILD_DIR=$(abspath $(BUILD_DIR))/$(word 2,$(shell $(PG_CONFIG) --version)) STAGES="build sql docs cluster" test/check.sh
 
 lint: deps all
 	@test/lint/run.sh

@@ -1,4 +1,4 @@
-// Where PostgreSQL 15 to 18 differ for us: the only place that asks for the version.
+// Where PostgreSQL 15 to 18 name the same thing differently.
 #pragma once
 
 #include "extension/pg/postgres.h"

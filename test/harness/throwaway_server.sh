@@ -13,7 +13,9 @@
 # don't matter; it trusts who reaches that socket, and the folder is closed to other accounts. As root, servers run
 # as the account `postgres` through runuser; otherwise as the caller. The caller sets the trap that removes.
 
+# By its full name: a server's own copy of it, first in PATH, would name the copy's folders.
 : "${PG_CONFIG:=pg_config}"
+PG_CONFIG=$(command -v "$PG_CONFIG") || { echo "there is no pg_config: PG_CONFIG is not a program" >&2; exit 1; }
 
 # Before the stage, PG_CONFIG's programs; after it, those that find what the stage holds.
 throwaway_copy=
@@ -48,7 +50,8 @@ throwaway_stage() {
   local stage=$1 build=$2 pkglibdir part
   pkglibdir=$stage$("$PG_CONFIG" --pkglibdir)
   throwaway_copy=
-  if ! "$(throwaway_bindir)/postgres" --describe-config | grep -q '^extension_destdir'; then
+  # Reads to the end: a writer that loses its reader would count as a failure.
+  if ! "$(throwaway_bindir)/postgres" --describe-config | grep '^extension_destdir' >/dev/null; then
     for part in --bindir --pkglibdir --sharedir; do
       part=$("$PG_CONFIG" "$part")
       mkdir -p "$stage$part"

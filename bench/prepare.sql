@@ -27,6 +27,12 @@ SELECT 'bench', '1', s.book, 'payment', s.order_no, s.order_no, NULL, s.amount, 
 FROM (SELECT 'internal' AS book, 1 AS source, order_no, amount FROM bench_left
       UNION ALL SELECT 'trade', 2, order_no, amount FROM bench_right) s;
 RESET pg_reconcile.sink_records;
+-- What the sink counts as it stores.
+INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
+SELECT channel, account, recon_date, book, kind, currency, count(*), sum(amount), 0,
+       mod(sum(reconcile.row_hash(order_key, match_key, channel_ref, kind, trim_scale(amount)::text, currency, NULL::text)),
+           340282366920938463463374607431768211456)
+FROM reconcile.entry GROUP BY 1, 2, 3, 4, 5, 6;
 VACUUM ANALYZE reconcile.entry;
 
 -- A channel's file, and the same rows as clean CSV for COPY into a table of the same columns and indexes.

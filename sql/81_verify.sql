@@ -21,39 +21,80 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.verify_events() IS 'The first broken link in the history of discrepancies, in words; NULL when the chain is intact. Keep the newest hash elsewhere: a chain cut at its end looks intact';
 
--- What the entries add up to, beside what ingestion has counted.
-CREATE FUNCTION reconcile.verify_totals() RETURNS SETOF text
+-- What the entries add up to less what ingestion has counted, where that is something.
+CREATE FUNCTION reconcile.total_differences(of_channel text DEFAULT NULL, from_date date DEFAULT NULL, to_date date DEFAULT NULL)
+RETURNS TABLE (channel text, account text, recon_date date, book text, kind text, currency text,
+               entries bigint, amount numeric, fee numeric, digest numeric,
+               counted_entries bigint, counted_amount numeric, counted_fee numeric, counted_digest numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-  WITH stored AS (
+  WITH modulus (m) AS (VALUES (340282366920938463463374607431768211456)),
+  stored AS (
     SELECT e.channel, e.account, e.recon_date, e.book, e.kind, e.currency, count(*) AS entries, sum(e.amount) AS amount,
            coalesce(sum(e.fee), 0) AS fee,
            mod(sum(reconcile.row_hash(e.order_key, e.match_key, e.channel_ref, e.kind, trim_scale(e.amount)::text,
-                                      e.currency, trim_scale(e.fee)::text)),
-               340282366920938463463374607431768211456) AS digest
-    FROM reconcile.entry e WHERE e.effective
+                                      e.currency, trim_scale(e.fee)::text)), (SELECT m FROM modulus)) AS digest
+    FROM reconcile.entry e
+    WHERE e.effective AND (of_channel IS NULL OR e.channel = of_channel) AND (from_date IS NULL OR e.recon_date >= from_date)
+      AND (to_date IS NULL OR e.recon_date <= to_date)
     GROUP BY 1, 2, 3, 4, 5, 6
   ), counted AS (
-    SELECT t.channel, t.account, t.recon_date, t.book, t.kind, t.currency, sum(t.entries) AS entries,
+    SELECT t.channel, t.account, t.recon_date, t.book, t.kind, t.currency, sum(t.entries)::bigint AS entries,
            sum(t.amount) AS amount, sum(t.fee) AS fee,
-           mod(mod(sum(t.digest), 340282366920938463463374607431768211456) + 340282366920938463463374607431768211456,
-               340282366920938463463374607431768211456) AS digest
+           mod(mod(sum(t.digest), (SELECT m FROM modulus)) + (SELECT m FROM modulus), (SELECT m FROM modulus)) AS digest
     FROM reconcile.entry_total t
+    WHERE (of_channel IS NULL OR t.channel = of_channel) AND (from_date IS NULL OR t.recon_date >= from_date)
+      AND (to_date IS NULL OR t.recon_date <= to_date)
     GROUP BY 1, 2, 3, 4, 5, 6
   )
-  SELECT format('%s %s, %s, %s book, %s, %s: entries %s, amount %s, fee %s%s; counted %s, %s, %s',
-                coalesce(s.channel, c.channel), coalesce(s.account, c.account), coalesce(s.recon_date, c.recon_date),
-                coalesce(s.book, c.book), coalesce(s.kind, c.kind), coalesce(s.currency, c.currency),
-                coalesce(s.entries, 0), coalesce(s.amount, 0), coalesce(s.fee, 0),
-                CASE WHEN s.entries = c.entries AND s.amount = c.amount AND s.fee = c.fee THEN ', other contents' END,
-                coalesce(c.entries, 0), coalesce(c.amount, 0), coalesce(c.fee, 0))
+  SELECT coalesce(s.channel, c.channel), coalesce(s.account, c.account), coalesce(s.recon_date, c.recon_date),
+         coalesce(s.book, c.book), coalesce(s.kind, c.kind), coalesce(s.currency, c.currency),
+         coalesce(s.entries, 0), coalesce(s.amount, 0), coalesce(s.fee, 0), coalesce(s.digest, 0),
+         coalesce(c.entries, 0), coalesce(c.amount, 0), coalesce(c.fee, 0), coalesce(c.digest, 0)
   FROM stored s
   FULL JOIN counted c ON c.channel = s.channel AND c.account = s.account AND c.recon_date = s.recon_date
     AND c.book = s.book AND c.kind = s.kind AND c.currency = s.currency
   WHERE coalesce(s.entries, 0) <> coalesce(c.entries, 0) OR coalesce(s.amount, 0) <> coalesce(c.amount, 0)
      OR coalesce(s.fee, 0) <> coalesce(c.fee, 0) OR coalesce(s.digest, 0) <> coalesce(c.digest, 0)
 $$;
-COMMENT ON FUNCTION reconcile.verify_totals() IS 'Days whose entries do not add up to entry_total';
+COMMENT ON FUNCTION reconcile.total_differences(text, date, date) IS 'What entries add up to, beside what ingestion has counted, where the two differ';
+
+CREATE FUNCTION reconcile.verify_totals() RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('%s %s, %s, %s book, %s, %s: entries %s, amount %s, fee %s%s; counted %s, %s, %s',
+                d.channel, d.account, d.recon_date, d.book, d.kind, d.currency, d.entries, d.amount, d.fee,
+                CASE WHEN d.entries = d.counted_entries AND d.amount = d.counted_amount AND d.fee = d.counted_fee
+                     THEN ', other contents' END,
+                d.counted_entries, d.counted_amount, d.counted_fee)
+  FROM reconcile.total_differences() d
+$$;
+COMMENT ON FUNCTION reconcile.verify_totals() IS 'Days whose entries do not add up to entry_total: runs of them fail on proof line g';
+
+-- One statement under one snapshot: what another transaction is storing meanwhile is in neither sum.
+CREATE FUNCTION reconcile.recount_totals(channel text, from_date date, to_date date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  corrected bigint;
+BEGIN
+  PERFORM reconcile.require_access(recount_totals.channel, NULL);
+  IF recount_totals.channel IS NULL OR from_date IS NULL OR to_date IS NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'recount_totals needs a channel and two dates',
+      DETAIL = 'One of its arguments is NULL.', HINT = 'SELECT * FROM reconcile.verify() names the days.';
+  END IF;
+  INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
+  SELECT d.channel, d.account, d.recon_date, d.book, d.kind, d.currency, d.entries - d.counted_entries,
+         d.amount - d.counted_amount, d.fee - d.counted_fee, d.digest - d.counted_digest
+  FROM reconcile.total_differences(recount_totals.channel, from_date, to_date) d;
+  GET DIAGNOSTICS corrected = ROW_COUNT;
+  IF corrected > 0 THEN
+    RAISE LOG 'pg_reconcile: % corrected % totals of channel % from % to %', session_user, corrected,
+      recount_totals.channel, from_date, to_date;
+  END IF;
+  RETURN corrected;
+END $$;
+COMMENT ON FUNCTION reconcile.recount_totals(text, date, date) IS 'Corrects entry_total to what the entries of these days add up to, and says in the server log who did it; how many totals were corrected. For after a repair behind the triggers'' back: first find out why they differ';
 
 CREATE FUNCTION reconcile.verify_access() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -177,4 +218,4 @@ END
 $$;
 COMMENT ON FUNCTION reconcile.verify() IS 'Whether what is stored agrees with itself, check by check, with the first ten findings of each. Reads every entry once';
 
-GRANT EXECUTE ON FUNCTION reconcile.verify() TO reconcile_admin;
+GRANT EXECUTE ON FUNCTION reconcile.verify(), reconcile.recount_totals(text, date, date) TO reconcile_admin;

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/money/decimal.h"
-#include "extension/compare/numeric_view.h"
+#include "extension/pg/numeric_view.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>

@@ -12,7 +12,7 @@
 
 #include "core/matching/byte_buffer.h"
 #include "core/matching/keyed_hash.h"
-#include "extension/compare/numeric_view.h"
+#include "extension/pg/numeric_view.h"
 #include "extension/compare/value_dictionary.h"
 
 namespace pg_reconcile::pg {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "extension/compare/numeric_view.h"
+#include "extension/pg/numeric_view.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>

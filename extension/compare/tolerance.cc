@@ -1,6 +1,6 @@
 #include "extension/compare/tolerance.h"
 
-#include "extension/compare/numeric_view.h"
+#include "extension/pg/numeric_view.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>

@@ -1,5 +1,6 @@
 #include "extension/run/day_reader.h"
 
+#include <algorithm>
 #include <limits>
 
 #define XXH_INLINE_ALL
@@ -8,10 +9,20 @@
 #include "core/digest/row_hash.h"
 #include "core/error.h"
 #include "core/money/currency.h"
+#include "extension/pg/block_ranges.h"
+#include "extension/pg/heap_scan.h"
+#include "extension/pg/numeric_view.h"
 #include "extension/pg/progress.h"
 
 extern "C" {
+#include <catalog/namespace.h>
 #include <storage/itemptr.h>
+#include <storage/lmgr.h>
+#include <utils/builtins.h>
+#include <utils/date.h>
+#include <utils/lsyscache.h>
+#include <utils/numeric.h>
+#include <utils/snapmgr.h>
 #include <utils/timestamp.h>
 }
 
@@ -19,6 +30,9 @@ namespace pg_reconcile {
 namespace {
 
 using core::uint128;
+
+// Of entries that state no time: they pair last among equals.
+constexpr std::int64_t no_time = std::numeric_limits<std::int64_t>::max();
 
 enum Column {
   table_column,
@@ -54,6 +68,21 @@ uint128 keyed_hash(std::optional<std::string_view> text, std::uint64_t seed) {
   return text ? keyed_hash(*text, seed) : 0;
 }
 
+// What a run takes from an entry, whoever reads it.
+struct EntryFields {
+  std::string_view kind;
+  std::string_view order_key;
+  std::optional<std::string_view> match_key;
+  std::optional<std::string_view> channel_ref;
+  core::Decimal amount;
+  std::optional<core::Decimal> fee;
+  std::string_view currency;
+  std::string_view fee_currency;
+  std::int64_t occurred_at;
+  std::int32_t source_id;
+  std::string_view source_key;
+};
+
 class BookReader {
  public:
   BookReader(BookDay& day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies)
@@ -61,64 +90,98 @@ class BookReader {
 
   void read(pg::Cursor& cursor, bool carried) {
     while (cursor.next_batch()) {
-      for (std::uint64_t row = 0; row < cursor.rows(); row++) take(cursor, row, carried);
+      for (std::uint64_t row = 0; row < cursor.rows(); row++) take_row(cursor, row, carried);
       pg::Progress::rows_done(day_.entries.size());
     }
   }
 
- private:
-  void take(const pg::Cursor& cursor, std::uint64_t row, bool carried) {
-    const auto kind = cursor.text(row, kind_column);
-    const auto order_key = cursor.text(row, order_key_column);
-    const auto match_key = cursor.text(row, match_key_column);
-    const auto channel_ref = cursor.text(row, channel_ref_column);
-    const auto amount = cursor.text(row, amount_column);
-    const auto currency = cursor.text(row, currency_column);
-    const auto fee = cursor.text(row, fee_column);
-    const auto source_key = cursor.text(row, source_key_column);
-    bool null = false;
-
+  void take(const EntryFields& fields, const EntryLocation& location, bool carried) {
     core::MatchEntry entry;
-    entry.kind = kinds_.code(*kind);
-    entry.currency = currencies_.code(*currency);
-    entry.order_key = keyed_hash(order_key, seed_);
-    entry.match_key = keyed_hash(match_key, seed_);
-    entry.channel_ref = keyed_hash(channel_ref, seed_);
-    entry.amount = exact_decimal(*amount);
-    entry.has_fee = fee.has_value();
-    if (fee) entry.fee = exact_decimal(*fee);
-    entry.fee_currency = currencies_.code(*cursor.text(row, fee_currency_column));
+    entry.kind = kinds_.code(fields.kind);
+    entry.currency = currencies_.code(fields.currency);
+    entry.order_key = keyed_hash(fields.order_key, seed_);
+    entry.match_key = keyed_hash(fields.match_key, seed_);
+    entry.channel_ref = keyed_hash(fields.channel_ref, seed_);
+    entry.amount = fields.amount;
+    entry.has_fee = fields.fee.has_value();
+    if (fields.fee) entry.fee = *fields.fee;
+    entry.fee_currency = currencies_.code(fields.fee_currency);
     entry.carried = carried;
-    entry.occurred_at = DatumGetTimestampTz(cursor.datum(row, occurred_at_column, null));
-    if (null) entry.occurred_at = std::numeric_limits<std::int64_t>::max();
-    const auto source_id = DatumGetInt32(cursor.datum(row, source_id_column, null));
-    entry.tie =
-        XXH3_64bits_withSeed(source_key->data(), source_key->size(), static_cast<std::uint64_t>(source_id));
+    entry.occurred_at = fields.occurred_at;
+    const std::string_view source_key = fields.source_key;
+    entry.tie = XXH3_64bits_withSeed(source_key.data(), source_key.size(),
+                                     static_cast<std::uint64_t>(fields.source_id));
+
+    sums(carried ? opening_ : in_, entry.currency).add(entry.amount);
+    if (!carried) {
+      const std::string amount = fields.amount.to_string();
+      const std::string fee = fields.fee ? fields.fee->to_string() : std::string();
+      hasher_.add(fields.order_key);
+      hasher_.add(fields.match_key);
+      hasher_.add(fields.channel_ref);
+      hasher_.add(fields.kind);
+      hasher_.add(amount);
+      hasher_.add(fields.currency);
+      hasher_.add(fields.fee ? std::optional<std::string_view>(fee) : std::nullopt);
+      sums(digest_, entry.currency) += hasher_.finish();
+    }
+    // "key#n" is the n-th delta of "key"; sources escape "#" in keys of their own.
+    const std::size_t delta = source_key.find('#');
+    if (carried || delta != std::string_view::npos) {
+      day_.versions.push_back({version_identity(entry, fields.source_id, source_key.substr(0, delta)),
+                               static_cast<std::uint32_t>(day_.entries.size())});
+    }
+    day_.entries.push_back(entry);
+    day_.locations.push_back(location);
+  }
+
+  void finish() {
+    for (std::uint16_t code = 0; code < in_.size(); code++) {
+      if (in_[code].count != 0) day_.in[currencies_.text(code)] = in_[code];
+    }
+    for (std::uint16_t code = 0; code < opening_.size(); code++) {
+      if (opening_[code].count != 0) day_.opening[currencies_.text(code)] = opening_[code];
+    }
+    for (std::uint16_t code = 0; code < digest_.size(); code++) {
+      if (code < in_.size() && in_[code].count != 0) day_.digest[currencies_.text(code)] = digest_[code];
+    }
+  }
+
+ private:
+  void take_row(const pg::Cursor& cursor, std::uint64_t row, bool carried) {
+    bool null = false;
+    EntryFields fields{};
+    fields.kind = *cursor.text(row, kind_column);
+    fields.order_key = *cursor.text(row, order_key_column);
+    fields.match_key = cursor.text(row, match_key_column);
+    fields.channel_ref = cursor.text(row, channel_ref_column);
+    fields.amount = exact_decimal(*cursor.text(row, amount_column));
+    if (const auto fee = cursor.text(row, fee_column)) fields.fee = exact_decimal(*fee);
+    fields.currency = *cursor.text(row, currency_column);
+    fields.fee_currency = *cursor.text(row, fee_currency_column);
+    fields.occurred_at = DatumGetTimestampTz(cursor.datum(row, occurred_at_column, null));
+    if (null) fields.occurred_at = no_time;
+    fields.source_id = DatumGetInt32(cursor.datum(row, source_id_column, null));
+    fields.source_key = *cursor.text(row, source_key_column);
 
     EntryLocation location;
-    auto& totals = (carried ? day_.opening : day_.in)[std::string(*currency)];
-    totals.add(entry.amount);
     if (carried) {
       location.tuple = day_.carried.size();
-      day_.carried.push_back({source_id, std::string(*source_key)});
+      day_.carried.push_back({fields.source_id, std::string(fields.source_key)});
     } else {
       location.table = DatumGetObjectId(cursor.datum(row, table_column, null));
       const auto* tuple =
           reinterpret_cast<ItemPointer>(DatumGetPointer(cursor.datum(row, tuple_column, null)));
       location.tuple = (static_cast<std::uint64_t>(ItemPointerGetBlockNumberNoCheck(tuple)) << 16) |
                        ItemPointerGetOffsetNumberNoCheck(tuple);
-      for (const auto& field : {order_key, match_key, channel_ref, kind, amount, currency, fee})
-        hasher_.add(field);
-      day_.digest[std::string(*currency)] += hasher_.finish();
     }
-    // "key#n" is the n-th delta of "key"; sources escape "#" in keys of their own.
-    const std::size_t delta = source_key->find('#');
-    if (carried || delta != std::string_view::npos) {
-      day_.versions.push_back({version_identity(entry, source_id, source_key->substr(0, delta)),
-                               static_cast<std::uint32_t>(day_.entries.size())});
-    }
-    day_.entries.push_back(entry);
-    day_.locations.push_back(location);
+    take(fields, location, carried);
+  }
+
+  template <class Value>
+  static Value& sums(std::vector<Value>& of_currencies, std::uint16_t code) {
+    if (of_currencies.size() <= code) of_currencies.resize(code + std::size_t{1});
+    return of_currencies[code];
   }
 
   // A delta is entered per source row, order, keys, kind and currency (reconcile.enter_delta).
@@ -145,7 +208,130 @@ class BookReader {
   Dictionary& kinds_;
   Dictionary& currencies_;
   core::RowHasher hasher_;
+  // By the currency's code.
+  std::vector<core::CountAndAmount> in_;
+  std::vector<core::CountAndAmount> opening_;
+  std::vector<uint128> digest_;
 };
+
+// ---- the day's partition, read page by page ------------------------------------------------------------
+
+constexpr const char* heap_columns[] = {
+    "effective",           "business_date", "recon_date",  "channel",   "account", "kind",
+    "order_key",           "match_key",     "channel_ref", "amount",    "fee",     "currency",
+    "settlement_currency", "occurred_at",   "source_id",   "source_key"};
+enum HeapColumn {
+  heap_effective,
+  heap_business_date,
+  heap_recon_date,
+  heap_channel,
+  heap_account,
+  heap_kind,
+  heap_order_key,
+  heap_match_key,
+  heap_channel_ref,
+  heap_amount,
+  heap_fee,
+  heap_currency,
+  heap_settlement_currency,
+  heap_occurred_at,
+  heap_source_id,
+  heap_source_key
+};
+
+std::string_view text_of(Datum value) {
+  const void* data = DatumGetPointer(value);
+  return {VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)};
+}
+
+std::optional<std::string_view> text_of(const Datum* values, const bool* nulls, HeapColumn column) {
+  if (nulls[column]) return std::nullopt;
+  return text_of(values[column]);
+}
+
+// A numeric's digits as a Decimal; through its text where they don't fit, which says what is wrong.
+core::Decimal decimal_of(Datum value) {
+  const pg::NumericView numeric(text_of(value));
+  constexpr int fraction_groups = core::Decimal::scale_digits / 4;
+  constexpr std::size_t digits_max = 8;  // 10^32: fits 128 bits
+  const auto digits = static_cast<int>(numeric.digit_count());
+  const int shift = numeric.weight - (digits - 1) + fraction_groups;  // of the last digit, in groups of four
+  if (numeric.special == 0 && shift >= 0 && static_cast<std::size_t>(digits + shift) <= digits_max) {
+    core::int128 units = 0;
+    for (int i = 0; i < digits; i++) units = units * 10000 + numeric.digit(static_cast<std::size_t>(i));
+    for (int i = 0; i < shift; i++) units *= 10000;
+    return core::Decimal::from_units(numeric.negative ? -units : units);
+  }
+  if (digits == 0 && numeric.special == 0) return {};
+  return exact_decimal(pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(numeric_out, value)); }));
+}
+
+Oid raw_entry_table() {
+  return get_relname_relid("entry", get_namespace_oid("reconcile", false));
+}
+
+// The heap table that holds a book's entries of a day, where it is one.
+Oid heap_partition(const std::string& book, core::Date day) {
+  const char* text = book.c_str();
+  const Oid entry = pg::guarded([] { return raw_entry_table(); });
+  if (!OidIsValid(entry)) return InvalidOid;
+  const Datum values[] = {pg::guarded([=] { return CStringGetTextDatum(text); }), DateADTGetDatum(day)};
+  const Oid leaf = pg::partition_for(entry, values);
+  if (!OidIsValid(leaf)) return InvalidOid;
+  pg::guarded([=] { LockRelationOid(leaf, AccessShareLock); });
+  return pg::reason_against_heap_scan(leaf, true).empty() ? leaf : InvalidOid;
+}
+
+class ActiveSnapshot {
+ public:
+  explicit ActiveSnapshot(const pg::HeldSnapshot& snapshot) {
+    const Snapshot held = snapshot.get();
+    pg::guarded([=] { PushActiveSnapshot(held); });
+  }
+  ~ActiveSnapshot() {
+    if (!pg::detail::abort_is_due()) PopActiveSnapshot();
+  }
+  ActiveSnapshot(const ActiveSnapshot&) = delete;
+  ActiveSnapshot& operator=(const ActiveSnapshot&) = delete;
+};
+
+void read_heap_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, core::Date day, Oid table,
+                   BookReader& reader, std::size_t& rows) {
+  const ActiveSnapshot active(snapshot);
+  std::vector<AttrNumber> attributes;
+  for (const char* column : heap_columns) {
+    attributes.push_back(pg::guarded([=] { return get_attnum(table, column); }));
+  }
+  const std::vector<BlockNumber> blocks = pg::blocks_of_day(table, "business_date", day);
+  if (blocks.empty()) return;
+  pg::HeapScan scan(table, blocks.back() + 1, attributes);
+  std::uint64_t visited = 0;
+  for (const BlockNumber block : blocks) {
+    scan.read_block(block, [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
+      if (!DatumGetBool(values[heap_effective]) || DatumGetDateADT(values[heap_business_date]) != day ||
+          DatumGetDateADT(values[heap_recon_date]) != day || text_of(values[heap_channel]) != leg.channel ||
+          text_of(values[heap_account]) != leg.account) {
+        return;
+      }
+      EntryFields fields{};
+      fields.kind = text_of(values[heap_kind]);
+      if (std::find(leg.kinds.begin(), leg.kinds.end(), fields.kind) == leg.kinds.end()) return;
+      fields.order_key = text_of(values[heap_order_key]);
+      fields.match_key = text_of(values, nulls, heap_match_key);
+      fields.channel_ref = text_of(values, nulls, heap_channel_ref);
+      fields.amount = decimal_of(values[heap_amount]);
+      if (!nulls[heap_fee]) fields.fee = decimal_of(values[heap_fee]);
+      fields.currency = text_of(values[heap_currency]);
+      fields.fee_currency = text_of(values, nulls, heap_settlement_currency).value_or(fields.currency);
+      fields.occurred_at = nulls[heap_occurred_at] ? no_time : DatumGetTimestampTz(values[heap_occurred_at]);
+      fields.source_id = DatumGetInt32(values[heap_source_id]);
+      fields.source_key = text_of(values[heap_source_key]);
+      reader.take(fields, {table, (static_cast<std::uint64_t>(block) << 16) | offset}, false);
+      rows++;
+    });
+    if (++visited % 64 == 0) pg::Progress::rows_done(rows);
+  }
+}
 
 }  // namespace
 
@@ -185,14 +371,20 @@ BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, co
   BookReader reader(result, seed, kinds, currencies);
   {
     // Entries of the day lie in the day's partition; prior-period items are found by their own small index.
+    const Oid table = heap_partition(book, day);
+    std::size_t rows = 0;
+    if (OidIsValid(table)) read_heap_day(snapshot, leg, day, table, reader, rows);
     const std::string scope =
         "e.channel = $1 AND e.account = $2 AND e.book = $3 AND e.recon_date = $4 AND e.kind = ANY ($5) AND "
         "e.effective";
     const std::string columns = entry_columns("e.settlement_currency");
+    const std::string of_the_day = "SELECT e.tableoid, e.ctid, " + columns +
+                                   " FROM reconcile.entry e WHERE " + scope + " AND e.business_date = $4";
+    const std::string of_prior_days = "SELECT e.tableoid, e.ctid, " + columns +
+                                      " FROM reconcile.entry e WHERE " + scope +
+                                      " AND e.recon_date <> e.business_date";
     pg::Cursor cursor(snapshot,
-                      "SELECT e.tableoid, e.ctid, " + columns + " FROM reconcile.entry e WHERE " + scope +
-                          " AND e.business_date = $4 UNION ALL SELECT e.tableoid, e.ctid, " + columns +
-                          " FROM reconcile.entry e WHERE " + scope + " AND e.recon_date <> e.business_date",
+                      OidIsValid(table) ? of_prior_days : of_the_day + " UNION ALL " + of_prior_days,
                       {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(book),
                        Argument::date(day), Argument::text_array(leg.kinds)});
     reader.read(cursor, false);
@@ -207,6 +399,7 @@ BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, co
          Argument::text(book), Argument::date(day)});
     reader.read(cursor, true);
   }
+  reader.finish();
   return result;
 }
 

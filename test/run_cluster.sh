@@ -51,7 +51,8 @@ throwaway_as_server env \
   PERL5LIB="$folder/cluster:$pgxs/perl" PG_REGRESS="$pgxs/regress/pg_regress" \
   PG_CONFIG="$PG_CONFIG" PG_RECONCILE_STAGE="$folder/stage" \
   PG_RECONCILE_STAGE_SETTING="$(throwaway_stage_setting "$folder/stage")" PG_RECONCILE_FIXTURES="$folder/fixtures" \
-  PG_RECONCILE_TALLY="$folder/tally" TESTDIR="$folder/run" PG_TEST_TIMEOUT_DEFAULT=60 \
+  PG_RECONCILE_TALLY="$folder/tally" TESTDIR="$folder/run" \
+  TESTDATADIR="$folder/run/tmp_check" TESTLOGDIR="$folder/run/tmp_check/log" PG_TEST_TIMEOUT_DEFAULT=60 \
   sh -c 'cd "$1" && shift && limit=$1 && shift && exec prove --formatter TallyFormatter --timer --exec "timeout --kill-after=20 $limit perl" "$@"' \
   sh "$folder" "${CLUSTER_TIMEOUT_S:-300}" "${files[@]}" </dev/null || status=$?
 # The counts, for make check.

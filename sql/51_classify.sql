@@ -151,7 +151,7 @@ IS 'The open items of a leg at the end of a day, paired and named; discrepancy_k
 -- books show against the payment that either shows. Without a payment (it is older than go-live) nothing is said.
 -- Looked at are the orders that a refund of the day, a late entry or a standing discrepancy names.
 CREATE FUNCTION reconcile.over_refunds(p_channel text, p_account text, p_leg text, p_left_book text, p_right_book text,
-                                       p_day date, p_kinds text[], p_standing text[])
+                                       p_day date, p_kinds text[], p_orders text[], p_standing text[])
 RETURNS TABLE (item_key text, entry_kind text, first_entry text, discrepancy_kind text, business_date date,
                left_source_id integer, left_source_key text, left_amount numeric, left_currency text,
                right_source_id integer, right_source_key text, right_amount numeric, right_currency text,
@@ -159,14 +159,7 @@ RETURNS TABLE (item_key text, entry_kind text, first_entry text, discrepancy_kin
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   WITH candidate AS MATERIALIZED (
-    SELECT e.order_key FROM reconcile.entry e
-    WHERE e.channel = p_channel AND e.account = p_account AND e.book IN (p_left_book, p_right_book) AND e.recon_date = p_day
-      AND e.business_date = p_day AND e.kind = ANY (p_kinds) AND e.effective
-      AND (e.kind = 'refund' OR (e.kind IN ('payment', 'reversal') AND e.amount < 0))
-    UNION
-    SELECT e.order_key FROM reconcile.entry e
-    WHERE e.channel = p_channel AND e.account = p_account AND e.book IN (p_left_book, p_right_book) AND e.recon_date = p_day
-      AND e.recon_date <> e.business_date AND e.kind = ANY (p_kinds) AND e.effective
+    SELECT o.order_key FROM unnest(p_orders) AS o (order_key)
     UNION
     SELECT s.entry::jsonb ->> 'order_key' FROM unnest(p_standing) AS s (entry)
   ), book_total AS MATERIALIZED (
@@ -245,5 +238,5 @@ AS $$
          n.left_entry, n.right_entry, n.recon_date
   FROM named n
 $$;
-COMMENT ON FUNCTION reconcile.over_refunds(text, text, text, text, text, date, text[], text[])
-IS 'Orders that both books agree to have refunded more than was paid, with the refund that passed the payment; p_standing: entries of the discrepancies that stand';
+COMMENT ON FUNCTION reconcile.over_refunds(text, text, text, text, text, date, text[], text[], text[])
+IS 'Orders that both books agree to have refunded more than was paid, with the refund that passed the payment; p_orders: those whose refunds the day added to, p_standing: entries of the discrepancies that stand';

@@ -1,7 +1,9 @@
 #include "core/matching/day_match.h"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
+#include <numeric>
+#include <utility>
 #include <tuple>
 
 #define XXH_INLINE_ALL
@@ -38,17 +40,6 @@ uint128 key_alone(const MatchEntry& e) {
   return e.match_key == 0 ? 0 : combined(0, e.match_key, e);
 }
 
-struct Candidate {
-  uint128 key;
-  std::int64_t occurred_at;
-  std::uint64_t tie;
-  std::uint32_t index;
-
-  friend bool operator<(const Candidate& a, const Candidate& b) {
-    return std::tie(a.key, a.occurred_at, a.tie, a.index) < std::tie(b.key, b.occurred_at, b.tie, b.index);
-  }
-};
-
 bool differ(uint128 a, uint128 b) {
   return a != 0 && b != 0 && a != b;
 }
@@ -62,21 +53,33 @@ class Matcher {
         right_versions_(right.versions),
         interrupts_(interrupts),
         left_taken_(left_.size()),
-        right_taken_(right_.size()) {}
+        right_taken_(right_.size()),
+        left_rest_(left_.size()),
+        right_rest_(right_.size()) {
+    std::iota(left_rest_.begin(), left_rest_.end(), 0);
+    std::iota(right_rest_.begin(), right_rest_.end(), 0);
+  }
 
+  // Entries of one key pair in the order of time, then of their ties.
   void pair_by(KeyOf key_of, bool with_carried, int pass) {
-    const std::vector<Candidate> left = candidates(left_, left_taken_, key_of, with_carried);
-    const std::vector<Candidate> right = candidates(right_, right_taken_, key_of, with_carried);
-    std::size_t l = 0;
-    std::size_t r = 0;
-    while (l < left.size() && r < right.size()) {
-      if ((l + r) % poll_rows == 0) interrupts_.poll();
-      if (left[l].key < right[r].key) {
-        l++;
-      } else if (right[r].key < left[l].key) {
-        r++;
+    index_right(key_of, with_carried);
+    if (groups_.empty()) return;
+    left_next_.resize(left_.size());
+    for_each_candidate(left_, left_taken_, left_rest_, key_of, with_carried,
+                       [this](std::uint32_t i, uint128 key) {
+                         const std::uint32_t group = slots_[slot_of(key)];
+                         if (group == none) return;
+                         left_next_[i] = groups_[group].left;
+                         groups_[group].left = i;
+                       });
+    for (std::size_t g = 0; g < groups_.size(); g++) {
+      if (g % poll_rows == 0) interrupts_.poll();
+      const Group& group = groups_[g];
+      if (group.left == none) continue;
+      if (left_next_[group.left] == none && right_next_[group.right] == none) {
+        take(group.left, group.right, pass);
       } else {
-        take(left[l++].index, right[r++].index, pass);
+        pair_many(group, pass);
       }
     }
   }
@@ -129,31 +132,122 @@ class Matcher {
     }
   };
 
-  std::vector<Candidate> candidates(std::span<const MatchEntry> entries, const std::vector<char>& taken,
-                                    KeyOf key_of, bool with_carried) {
-    std::vector<Candidate> found;
-    for (std::uint32_t i = 0; i < entries.size(); i++) {
-      if (i % poll_rows == 0) interrupts_.poll();
-      const MatchEntry& entry = entries[i];
-      if (taken[i] || (entry.carried && !with_carried)) continue;
-      const uint128 key = key_of(entry);
-      if (key != 0) found.push_back({key, entry.occurred_at, entry.tie, i});
+  // Entries of one key: chains through left_next_ and right_next_.
+  struct Group {
+    uint128 key;
+    std::uint32_t left;
+    std::uint32_t right;
+  };
+  static constexpr std::uint32_t none = 0xFFFFFFFFU;
+
+  // `rest`: places among which those that are not taken are; afterwards these alone.
+  template <class Visit>
+  void for_each_candidate(std::span<const MatchEntry> entries, const std::vector<char>& taken,
+                          std::vector<std::uint32_t>& rest, KeyOf key_of, bool with_carried, Visit visit) {
+    std::erase_if(rest, [&taken](std::uint32_t i) { return taken[i] != 0; });
+    std::uint32_t seen = 0;
+    for (const std::uint32_t i : rest) {
+      if (seen++ % poll_rows == 0) interrupts_.poll();
+      if (entries[i].carried && !with_carried) continue;
+      const uint128 key = key_of(entries[i]);
+      if (key != 0) visit(i, key);
     }
-    std::sort(found.begin(), found.end());
+  }
+
+  // The slot that holds the group of this key, or where it would be put.
+  [[nodiscard]] std::size_t slot_of(uint128 key) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = static_cast<std::size_t>(key) & mask;
+    while (slots_[slot] != none && groups_[slots_[slot]].key != key) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  void index_right(KeyOf key_of, bool with_carried) {
+    groups_.clear();
+    right_next_.resize(right_.size());
+    slots_.assign(std::bit_ceil(std::max<std::size_t>(right_rest_.size() * 2, 16)), none);
+    for_each_candidate(right_, right_taken_, right_rest_, key_of, with_carried,
+                       [this](std::uint32_t i, uint128 key) {
+                         std::uint32_t& group = slots_[slot_of(key)];
+                         if (group == none) {
+                           group = static_cast<std::uint32_t>(groups_.size());
+                           groups_.push_back({key, none, none});
+                         }
+                         right_next_[i] = groups_[group].right;
+                         groups_[group].right = i;
+                       });
+  }
+
+  void pair_many(const Group& group, int pass) {
+    const std::vector<std::uint32_t> left = in_order(group.left, left_next_, left_);
+    const std::vector<std::uint32_t> right = in_order(group.right, right_next_, right_);
+    for (std::size_t i = 0; i < std::min(left.size(), right.size()); i++) take(left[i], right[i], pass);
+  }
+
+  static std::vector<std::uint32_t> in_order(std::uint32_t first, const std::vector<std::uint32_t>& next,
+                                             std::span<const MatchEntry> entries) {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t i = first; i != none; i = next[i]) found.push_back(i);
+    std::sort(found.begin(), found.end(), [entries](std::uint32_t a, std::uint32_t b) {
+      return std::tie(entries[a].occurred_at, entries[a].tie, a) <
+             std::tie(entries[b].occurred_at, entries[b].tie, b);
+    });
     return found;
   }
 
+  MatchedFigures& figures(std::uint16_t currency) {
+    if (result_.figures.size() <= currency) result_.figures.resize(currency + std::size_t{1});
+    return result_.figures[currency];
+  }
+
+  // Everything that is to be known of a pair is taken while both entries are at hand.
   void take(std::uint32_t left, std::uint32_t right, int pass) {
     const MatchEntry& l = left_[left];
     const MatchEntry& r = right_[right];
     left_taken_[left] = 1;
     right_taken_[right] = 1;
-    result_.pairs.push_back({left, right, pass, fees_compare(l, r) && l.fee != r.fee,
+    const bool fees = fees_compare(l, r);
+    result_.pairs.push_back({left, right, pass, fees && l.fee != r.fee,
                              differ(l.channel_ref, r.channel_ref) || differ(l.match_key, r.match_key)});
+    figures(l.currency).left.add(l.amount);
+    figures(r.currency).right.add(r.amount);
+    figures(l.currency).residual += r.amount - l.amount;
+    if (fees) {
+      figures(l.fee_currency).left_fee += l.fee;
+      figures(l.fee_currency).right_fee += r.fee;
+    } else if (l.has_fee && r.has_fee) {
+      figures(l.fee_currency).fees_not_compared++;
+    }
+    const std::uint64_t ties[] = {l.tie, r.tie};
+    result_.digest += digest_of(ties);
+  }
+
+  void take(MatchedGroup group) {
+    std::vector<std::uint64_t> ties;
+    for (const std::uint32_t i : group.left) {
+      left_taken_[i] = 1;
+      figures(left_[i].currency).left.add(left_[i].amount);
+      ties.push_back(left_[i].tie);
+    }
+    ties.push_back(group.left.size());
+    for (const std::uint32_t i : group.right) {
+      right_taken_[i] = 1;
+      figures(right_[i].currency).right.add(right_[i].amount);
+      ties.push_back(right_[i].tie);
+    }
+    ties.push_back(group.right.size());
+    result_.digest += digest_of(ties);
+    result_.groups.push_back(std::move(group));
+  }
+
+  static uint128 digest_of(std::span<const std::uint64_t> words) {
+    const XXH128_hash_t hash = XXH3_128bits(words.data(), words.size_bytes());
+    return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
   }
 
   void net_versions(std::span<const EntryVersion> versions, std::span<const MatchEntry> entries,
-                    std::vector<char>& taken, int pass, std::vector<std::uint32_t> MatchedGroup::*members) {
+                    const std::vector<char>& taken, int pass,
+                    std::vector<std::uint32_t> MatchedGroup::*members) {
     std::vector<EntryVersion> sorted;
     for (const EntryVersion& version : versions) {
       if (!taken[version.index]) sorted.push_back(version);
@@ -171,8 +265,7 @@ class Matcher {
         (group.*members).push_back(sorted[end].index);
       }
       if (end - begin < 2 || !sum.is_zero()) continue;
-      for (const std::uint32_t i : group.*members) taken[i] = 1;
-      result_.groups.push_back(std::move(group));
+      take(std::move(group));
     }
   }
 
@@ -204,9 +297,7 @@ class Matcher {
       if (left_[group.left[0]].kind == right_[group.right[0]].kind) take(group.left[0], group.right[0], pass);
       return;
     }
-    for (std::uint32_t i : group.left) left_taken_[i] = 1;
-    for (std::uint32_t i : group.right) right_taken_[i] = 1;
-    result_.groups.push_back(std::move(group));
+    take(std::move(group));
   }
 
   std::span<const MatchEntry> left_;
@@ -216,6 +307,10 @@ class Matcher {
   Interrupts& interrupts_;
   std::vector<char> left_taken_;
   std::vector<char> right_taken_;
+  std::vector<std::uint32_t> left_rest_, right_rest_;
+  // Of the pass at hand.
+  std::vector<Group> groups_;
+  std::vector<std::uint32_t> slots_, left_next_, right_next_;
   DayMatch result_;
 };
 

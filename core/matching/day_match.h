@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/interrupts.h"
+#include "core/matching/proof.h"
 #include "core/money/decimal.h"
 
 namespace pg_reconcile::core {
@@ -73,11 +74,25 @@ struct MatchedGroup {
   int pass;
 };
 
+// What the matches of one currency add up to; fees under their own currency.
+struct MatchedFigures {
+  CountAndAmount left;
+  CountAndAmount right;
+  Decimal residual;
+  Decimal left_fee;  // of pairs that compare them
+  Decimal right_fee;
+  std::int64_t fees_not_compared = 0;  // both sides state one, in two currencies
+};
+
 struct DayMatch {
   std::vector<MatchedPair> pairs;
   std::vector<MatchedGroup> groups;
   std::vector<std::uint32_t> left_open;   // indexes into left, ascending
   std::vector<std::uint32_t> right_open;  // indexes into right, ascending
+  std::vector<MatchedFigures> figures;    // by the currency's code; as long as the highest code needs
+  // Sum of a hash per match over the entries' ties: equal data gives an equal digest, whatever the order of
+  // the entries and the seed of their hashes.
+  uint128 digest = 0;
 };
 
 // `reversal_kind` is the code of kind "reversal": an order that one book alone has, and that a reversal

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "core/error.h"
 
@@ -15,6 +16,7 @@ constexpr auto powers_of_ten = [] {
   return powers;
 }();
 
+constexpr auto units_per_one = static_cast<uint128>(powers_of_ten[Decimal::scale_digits]);
 constexpr int128 units_limit = powers_of_ten[Decimal::scale_digits + Decimal::integer_digits_max];
 
 // 10^26 integer units and 12 fraction digits fit in 128 bits.
@@ -69,23 +71,30 @@ std::optional<Decimal> Decimal::shifted_right(int digits) const {
 }
 
 std::string Decimal::to_string(int fraction_min) const {
-  uint128 rest = units_ < 0 ? static_cast<uint128>(-units_) : static_cast<uint128>(units_);
-  std::string digits;
+  const uint128 magnitude = units_ < 0 ? static_cast<uint128>(-units_) : static_cast<uint128>(units_);
+  // One division of 128 bits, the rest in 64: this runs once for every entry that is read.
+  uint128 integer = magnitude / units_per_one;
+  auto fraction = static_cast<std::uint64_t>(magnitude % units_per_one);
+
+  constexpr std::size_t text_max = 64;
+  std::array<char, text_max> text;
+  std::size_t begin = text.size();
+  std::size_t end = begin;
+  const auto put = [&](std::uint64_t digit) { text[--begin] = static_cast<char>('0' + digit); };
+  int fraction_digits = scale_digits;
+  const int kept = std::clamp(fraction_min, 0, scale_digits);
+  for (; fraction_digits > kept && fraction % 10 == 0; fraction_digits--) fraction /= 10;
+  for (int i = 0; i < fraction_digits; i++, fraction /= 10) put(fraction % 10);
+  if (fraction_digits > 0) text[--begin] = '.';
+  constexpr std::uint64_t word_max = std::numeric_limits<std::uint64_t>::max();
+  for (; integer > word_max; integer /= 10) put(static_cast<std::uint64_t>(integer % 10));
+  auto rest = static_cast<std::uint64_t>(integer);
   do {
-    digits.push_back(static_cast<char>('0' + static_cast<int>(rest % 10)));
+    put(rest % 10);
     rest /= 10;
-  } while (rest != 0 || digits.size() <= scale_digits);
-  std::reverse(digits.begin(), digits.end());
-  std::string fraction = digits.substr(digits.size() - scale_digits);
-  digits.resize(digits.size() - scale_digits);
-  while (fraction.size() > static_cast<std::size_t>(std::clamp(fraction_min, 0, scale_digits)) &&
-         fraction.back() == '0') {
-    fraction.pop_back();
-  }
-  std::string text = units_ < 0 ? "-" : "";
-  text += digits;
-  if (!fraction.empty()) text += "." + fraction;
-  return text;
+  } while (rest != 0);
+  if (units_ < 0) text[--begin] = '-';
+  return {text.data() + begin, end - begin};
 }
 
 Decimal& Decimal::operator+=(Decimal other) {

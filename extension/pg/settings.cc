@@ -51,4 +51,14 @@ std::string allowed_directories() {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+LocalSetting::LocalSetting(const char* name, const char* value) : nest_level_(NewGUCNestLevel()) {
+  guarded(
+      [=] { set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); });
+}
+
+LocalSetting::~LocalSetting() {
+  // A rollback that is due puts the setting back by itself.
+  if (!detail::abort_is_due()) AtEOXact_GUC(true, nest_level_);
+}
+
 }  // namespace pg_reconcile::pg

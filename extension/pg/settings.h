@@ -18,4 +18,17 @@ void define_settings();
 // of one command together.
 [[nodiscard]] std::uint64_t memory_limit();
 
+// A setting as a function's SET clause would have it: until the object goes, or the (sub)transaction is
+// rolled back.
+class LocalSetting {
+ public:
+  LocalSetting(const char* name, const char* value);
+  ~LocalSetting();
+  LocalSetting(const LocalSetting&) = delete;
+  LocalSetting& operator=(const LocalSetting&) = delete;
+
+ private:
+  int nest_level_;
+};
+
 }  // namespace pg_reconcile::pg

@@ -13,6 +13,7 @@
 #include "extension/pg/heap_scan.h"
 #include "extension/pg/numeric_view.h"
 #include "extension/pg/progress.h"
+#include "extension/pg/settings.h"
 
 extern "C" {
 #include <catalog/namespace.h>
@@ -47,15 +48,16 @@ enum Column {
   fee_currency_column,
   occurred_at_column,
   source_id_column,
-  source_key_column
+  source_key_column,
+  prior_period_column
 };
 
-// `settlement_currency`: where it is found.
-std::string entry_columns(const char* settlement_currency) {
+// `settlement_currency`, `prior_period`: where they are found.
+std::string entry_columns(const char* settlement_currency, const char* prior_period) {
   return std::string(
              "e.kind, e.order_key, e.match_key, e.channel_ref, trim_scale(e.amount)::text, e.currency, "
              "trim_scale(e.fee)::text, coalesce(") +
-         settlement_currency + ", e.currency), e.occurred_at, e.source_id, e.source_key";
+         settlement_currency + ", e.currency), e.occurred_at, e.source_id, e.source_key, " + prior_period;
 }
 
 uint128 keyed_hash(std::string_view text, std::uint64_t seed) {
@@ -81,6 +83,7 @@ struct EntryFields {
   std::int64_t occurred_at;
   std::int32_t source_id;
   std::string_view source_key;
+  bool prior_period = false;  // of an earlier business date
 };
 
 class BookReader {
@@ -114,6 +117,11 @@ class BookReader {
 
     sums(carried ? opening_ : in_, entry.currency).add(entry.amount);
     if (!carried) {
+      if (fields.kind == "refund" ||
+          (fields.amount.is_negative() && (fields.kind == "payment" || fields.kind == "reversal")) ||
+          fields.prior_period) {
+        day_.refunded_orders.emplace_back(fields.order_key);
+      }
       const std::string amount = fields.amount.to_string();
       const std::string fee = fields.fee ? fields.fee->to_string() : std::string();
       hasher_.add(fields.order_key);
@@ -136,14 +144,14 @@ class BookReader {
   }
 
   void finish() {
-    for (std::uint16_t code = 0; code < in_.size(); code++) {
-      if (in_[code].count != 0) day_.in[currencies_.text(code)] = in_[code];
+    const auto name = [this](std::size_t code) { return currencies_.text(static_cast<std::uint16_t>(code)); };
+    for (std::size_t code = 0; code < in_.size(); code++) {
+      if (in_[code].count == 0) continue;
+      day_.in[name(code)] = in_[code];
+      day_.digest[name(code)] = digest_[code];
     }
-    for (std::uint16_t code = 0; code < opening_.size(); code++) {
-      if (opening_[code].count != 0) day_.opening[currencies_.text(code)] = opening_[code];
-    }
-    for (std::uint16_t code = 0; code < digest_.size(); code++) {
-      if (code < in_.size() && in_[code].count != 0) day_.digest[currencies_.text(code)] = digest_[code];
+    for (std::size_t code = 0; code < opening_.size(); code++) {
+      if (opening_[code].count != 0) day_.opening[name(code)] = opening_[code];
     }
   }
 
@@ -163,6 +171,7 @@ class BookReader {
     if (null) fields.occurred_at = no_time;
     fields.source_id = DatumGetInt32(cursor.datum(row, source_id_column, null));
     fields.source_key = *cursor.text(row, source_key_column);
+    fields.prior_period = DatumGetBool(cursor.datum(row, prior_period_column, null));
 
     EntryLocation location;
     if (carried) {
@@ -253,10 +262,10 @@ std::optional<std::string_view> text_of(const Datum* values, const bool* nulls, 
 core::Decimal decimal_of(Datum value) {
   const pg::NumericView numeric(text_of(value));
   constexpr int fraction_groups = core::Decimal::scale_digits / 4;
-  constexpr std::size_t digits_max = 8;  // 10^32: fits 128 bits
+  constexpr int digits_max = 8;  // 10^32: fits 128 bits
   const auto digits = static_cast<int>(numeric.digit_count());
   const int shift = numeric.weight - (digits - 1) + fraction_groups;  // of the last digit, in groups of four
-  if (numeric.special == 0 && shift >= 0 && static_cast<std::size_t>(digits + shift) <= digits_max) {
+  if (numeric.special == 0 && shift >= 0 && digits + shift <= digits_max) {
     core::int128 units = 0;
     for (int i = 0; i < digits; i++) units = units * 10000 + numeric.digit(static_cast<std::size_t>(i));
     for (int i = 0; i < shift; i++) units *= 10000;
@@ -377,12 +386,15 @@ BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, co
     const std::string scope =
         "e.channel = $1 AND e.account = $2 AND e.book = $3 AND e.recon_date = $4 AND e.kind = ANY ($5) AND "
         "e.effective";
-    const std::string columns = entry_columns("e.settlement_currency");
+    const std::string columns = entry_columns("e.settlement_currency", "e.recon_date <> e.business_date");
     const std::string of_the_day = "SELECT e.tableoid, e.ctid, " + columns +
                                    " FROM reconcile.entry e WHERE " + scope + " AND e.business_date = $4";
     const std::string of_prior_days = "SELECT e.tableoid, e.ctid, " + columns +
                                       " FROM reconcile.entry e WHERE " + scope +
                                       " AND e.recon_date <> e.business_date";
+    // There are few prior-period items, and the planner, who knows no correlation of the two dates, expects
+    // nearly all rows to be some.
+    const pg::LocalSetting by_index("enable_seqscan", OidIsValid(table) ? "off" : "on");
     pg::Cursor cursor(snapshot,
                       OidIsValid(table) ? of_prior_days : of_the_day + " UNION ALL " + of_prior_days,
                       {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(book),
@@ -392,7 +404,7 @@ BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, co
   {
     pg::Cursor cursor(
         snapshot,
-        "SELECT NULL::oid, NULL::tid, " + entry_columns("e.entry ->> 'settlement_currency'") +
+        "SELECT NULL::oid, NULL::tid, " + entry_columns("e.entry ->> 'settlement_currency'", "false") +
             " FROM reconcile.open_item e WHERE e.channel = $1 AND e.account = $2 AND e.leg = $3 "
             "AND e.book = $4 AND e.opened_on < $5 AND (e.closed_on IS NULL OR e.closed_on >= $5)",
         {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(leg.leg),

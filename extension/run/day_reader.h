@@ -40,6 +40,9 @@ struct BookDay {
   std::vector<core::MatchEntry> entries;  // the day's, then those carried in
   std::vector<EntryLocation> locations;   // beside `entries`
   std::vector<CarriedItem> carried;
+  // Order keys of the day's refunds, of money that went back in another way, and of what came late: whose
+  // refunds may now be more than was paid.
+  std::vector<std::string> refunded_orders;
   std::vector<core::EntryVersion> versions;             // the carried and the deltas among `entries`
   std::map<std::string, core::CountAndAmount> in;       // the detail path's sums per currency
   std::map<std::string, core::CountAndAmount> opening;  // items carried in

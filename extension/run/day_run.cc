@@ -82,7 +82,6 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   const core::DayMatch match =
       core::match_day(left_.match_book(), right_.match_book(), passes, kinds_.code("reversal"), interrupts);
   count_matches(match);
-  digest_matches(match);
   result_.match_s = watch.lap();
 
   Progress::phase(Phase::writing);
@@ -119,29 +118,21 @@ std::int64_t DayRun::expected_rows(const std::string& book) {
 }
 
 void DayRun::count_matches(const core::DayMatch& match) {
-  const auto count = [&](const core::MatchEntry& entry, bool on_left) {
-    core::CurrencyFigures& f = figures(currencies_.text(entry.currency));
-    (on_left ? f.left : f.right).matched.add(entry.amount);
-  };
-  for (const core::MatchedPair& pair : match.pairs) {
-    const core::MatchEntry& l = left_.entries[pair.left];
-    const core::MatchEntry& r = right_.entries[pair.right];
-    count(l, true);
-    count(r, false);
-    core::CurrencyFigures& f = figures(currencies_.text(l.currency));
-    f.residual += r.amount - l.amount;
-    if (core::fees_compare(l, r)) {
-      core::CurrencyFigures& of_fees = figures(currencies_.text(l.fee_currency));
-      of_fees.left_fee += l.fee;
-      of_fees.right_fee += r.fee;
-    } else if (l.has_fee && r.has_fee) {
-      figures(currencies_.text(l.fee_currency)).fees_not_compared++;
-    }
+  for (std::size_t code = 0; code < match.figures.size(); code++) {
+    const core::MatchedFigures& matched = match.figures[code];
+    const bool is_used = matched.left.count != 0 || matched.right.count != 0 ||
+                         matched.fees_not_compared != 0 || !matched.left_fee.is_zero() ||
+                         !matched.right_fee.is_zero();
+    if (!is_used) continue;
+    core::CurrencyFigures& f = figures(currencies_.text(static_cast<std::uint16_t>(code)));
+    f.left.matched = matched.left;
+    f.right.matched = matched.right;
+    f.residual = matched.residual;
+    f.left_fee = matched.left_fee;
+    f.right_fee = matched.right_fee;
+    f.fees_not_compared = matched.fees_not_compared;
   }
-  for (const core::MatchedGroup& group : match.groups) {
-    for (const std::uint32_t i : group.left) count(left_.entries[i], true);
-    for (const std::uint32_t i : group.right) count(right_.entries[i], false);
-  }
+  result_.digest += match.digest;
   result_.matched_pairs = static_cast<std::int64_t>(match.pairs.size());
   result_.matched_groups = static_cast<std::int64_t>(match.groups.size());
   for (const auto& [currency, sum] : left_.in) {
@@ -154,24 +145,6 @@ void DayRun::count_matches(const core::DayMatch& match) {
   }
   for (const auto& [currency, sum] : left_.opening) figures(currency).left.opening = sum;
   for (const auto& [currency, sum] : right_.opening) figures(currency).right.opening = sum;
-}
-
-// Equal data gives an equal digest: what is hashed are the entries' identities, not their places nor their
-// seeds.
-void DayRun::digest_matches(const core::DayMatch& match) {
-  core::RowHasher hasher;
-  const auto add = [&hasher](std::uint64_t tie) { hasher.add(std::to_string(tie)); };
-  for (const core::MatchedPair& pair : match.pairs) {
-    add(left_.entries[pair.left].tie);
-    add(right_.entries[pair.right].tie);
-    result_.digest += hasher.finish();
-  }
-  for (const core::MatchedGroup& group : match.groups) {
-    for (const std::uint32_t i : group.left) add(left_.entries[i].tie);
-    hasher.add(std::nullopt);
-    for (const std::uint32_t i : group.right) add(right_.entries[i].tie);
-    result_.digest += hasher.finish();
-  }
 }
 
 void DayRun::require_new_keys(const char* stored, Side side, const std::string& rows,
@@ -335,6 +308,13 @@ void DayRun::write_open_items(Side side, const std::vector<std::uint32_t>& open)
   });
 }
 
+// Orders whose refunds the day's entries of either book add to.
+std::vector<std::string> DayRun::refunded_orders() const {
+  std::set<std::string> orders(left_.refunded_orders.begin(), left_.refunded_orders.end());
+  orders.insert(right_.refunded_orders.begin(), right_.refunded_orders.end());
+  return {orders.begin(), orders.end()};
+}
+
 // What stands unmatched at the end of the day, and which stored matches differ, in a fixed order.
 std::vector<DayRun::Finding> DayRun::read_findings(core::DiscrepancyLedger& ledger) {
   enum {
@@ -362,11 +342,12 @@ std::vector<DayRun::Finding> DayRun::read_findings(core::DiscrepancyLedger& ledg
       "trim_scale(right_amount), right_currency, left_entry::text, right_entry::text, "
       "group_day FROM ("
       "SELECT 1 AS part, c.* FROM reconcile.classify_items($1, $2, $3, $4, $5, $6) c UNION ALL "
-      "SELECT 2, o.* FROM reconcile.over_refunds($1, $2, $3, $4, $5, $6, $7, $8) o) f "
+      "SELECT 2, o.* FROM reconcile.over_refunds($1, $2, $3, $4, $5, $6, $7, $8, $9) o) f "
       "ORDER BY part, business_date, first_entry COLLATE \"C\"",
       {Argument::text(leg_.channel), Argument::text(leg_.account), Argument::text(leg_.leg),
        Argument::text(leg_.left_book), Argument::text(leg_.right_book), Argument::date(day_),
-       Argument::text_array(leg_.kinds), Argument::text_array(ledger.standing_entries(over_refund))});
+       Argument::text_array(leg_.kinds), Argument::text_array(refunded_orders()),
+       Argument::text_array(ledger.standing_entries(over_refund))});
   std::vector<Finding> findings;
   for (std::uint64_t i = 0; i < spi_.rows(); i++) {
     Finding finding;
@@ -513,7 +494,6 @@ void DayRun::classify(core::DiscrepancyLedger& ledger) {
   }
 }
 
-// The aggregate path: the executor's own sums and digest over the same snapshot, by a query of its own.
 // The aggregate path: what ingestion has counted, in the same transactions that stored the entries. It reads
 // no entry, so a row that came, went or changed without being counted shows as well as one that the detail
 // path has missed.

@@ -71,6 +71,7 @@ class DayRun {
   void require_new_keys(const char* stored, Side side, const std::string& rows,
                         const std::vector<pg::Argument>& arguments);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
+  [[nodiscard]] std::vector<std::string> refunded_orders() const;
   std::vector<Finding> read_findings(core::DiscrepancyLedger& ledger);
   bool apply_adjustments(const std::vector<Finding>& findings);
   void classify(core::DiscrepancyLedger& ledger);
@@ -79,7 +80,6 @@ class DayRun {
   void read_previous();
   void read_statements();
   void read_control();
-  void digest_matches(const core::DayMatch& match);
 
   const BookDay& book(Side side) const { return side == Side::left ? left_ : right_; }
   const std::string& book_name(Side side) const {

@@ -74,9 +74,11 @@ bool abort_is_due() noexcept {
 
 namespace {
 
-// What leaves the catch block: trivially destructible, so that ereport may longjmp over it.
+// What leaves the catch block: trivially destructible, so that ereport may longjmp over it. Not zeroed: an
+// aggregate's transition comes through here for every row.
 struct Raised {
-  ErrorData* postgres;  // set: re-raise as it is
+  Raised() noexcept { state[0] = message[0] = detail[0] = hint[0] = '\0'; }
+  ErrorData* postgres = nullptr;  // set: re-raise as it is
   char state[6];
   char message[1024];
   char detail[2048];
@@ -145,7 +147,7 @@ class EntryState {
 }  // namespace
 
 Datum enter(FunctionCallInfo fcinfo, FunctionBody body) {
-  Raised raised = {};
+  Raised raised;
   const EntryState state;
   try {
     const Datum result = body(fcinfo);
@@ -161,7 +163,7 @@ Datum enter(FunctionCallInfo fcinfo, FunctionBody body) {
 }
 
 void enter_callback(void (*body)(void*), void* argument) {
-  Raised raised = {};
+  Raised raised;
   const EntryState state;
   try {
     body(argument);

@@ -4,7 +4,8 @@
 #include <limits>
 #include <string_view>
 
-#include "core/money/decimal.h"
+#include "extension/values/collation.h"
+#include "extension/values/interval_span.h"
 #include "extension/pg/numeric_view.h"
 
 extern "C" {
@@ -17,18 +18,6 @@ extern "C" {
 }
 
 namespace pg_reconcile::pg {
-namespace {
-
-bool is_deterministic(Oid collation) {
-  return !OidIsValid(collation) || guarded([=] { return get_collation_isdeterministic(collation); });
-}
-
-}  // namespace
-
-Datum raw_detoast(Datum value) {
-  return PointerGetDatum(pg_detoast_datum_packed(reinterpret_cast<varlena*>(DatumGetPointer(value))));
-}
-
 ValueEncoder::ValueEncoder(const TypeOperations& operations, std::uint64_t hash_seed)
     : by_value_(operations.by_value), length_(operations.length) {
   const Oid type = operations.type;
@@ -146,19 +135,11 @@ void ValueEncoder::encode_rarer(Datum value, core::ByteBuffer& out) const {
       break;
     }
     case Form::interval:
-      encode_interval(value, out);
+      out.append_value(interval_microseconds(value));
       break;
     default:
       out.append_value(dictionary_->identify(value));
   }
-}
-
-// As interval_cmp_value: a month is 30 days, a day 24 hours.
-void ValueEncoder::encode_interval(Datum value, core::ByteBuffer& out) const {
-  Interval interval;
-  std::memcpy(&interval, DatumGetPointer(value), sizeof(interval));
-  const std::int64_t days = std::int64_t{interval.month} * DAYS_PER_MONTH + interval.day;
-  out.append_value(static_cast<core::int128>(days) * USECS_PER_DAY + interval.time);
 }
 
 }  // namespace pg_reconcile::pg

@@ -12,8 +12,9 @@
 
 #include "core/matching/byte_buffer.h"
 #include "core/matching/keyed_hash.h"
-#include "extension/pg/numeric_view.h"
 #include "extension/compare/value_dictionary.h"
+#include "extension/pg/numeric_view.h"
+#include "extension/values/payload.h"
 
 namespace pg_reconcile::pg {
 
@@ -91,7 +92,6 @@ class ValueEncoder {
 
   bool choose_builtin(Oid type, Oid collation);
   void encode_rarer(Datum value, core::ByteBuffer& out) const;
-  void encode_interval(Datum value, core::ByteBuffer& out) const;
 
   // A Datum's unused bytes are not defined: an oid is widened with its sign in one place and without in
   // another.
@@ -132,8 +132,5 @@ class ValueEncoder {
   std::int16_t length_;
   std::shared_ptr<ValueDictionary> dictionary_;
 };
-
-// Detoasts and decompresses where the bytes are not in place; keeps one-byte headers. May longjmp.
-Datum raw_detoast(Datum value);
 
 }  // namespace pg_reconcile::pg

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -9,19 +10,15 @@
 namespace pg_reconcile::core {
 
 void RowHasher::add(std::optional<std::string_view> field) {
-  if (!field) {
-    buffer_.push_back('\0');
-    return;
-  }
-  buffer_.push_back('\1');
-  std::uint64_t length = field->size();
-  for (int i = 0; i < 8; i++, length >>= 8) buffer_.push_back(static_cast<char>(length & 0xff));
-  buffer_.append(*field);
+  if (!field) return add_null();
+  char* to = open_field(field->size());
+  if (!field->empty()) std::memcpy(to, field->data(), field->size());
+  close_field(field->size());
 }
 
 uint128 RowHasher::finish() {
-  const XXH128_hash_t hash = XXH3_128bits(buffer_.data(), buffer_.size());
-  buffer_.clear();
+  const XXH128_hash_t hash = XXH3_128bits(bytes_.data(), size_);
+  size_ = 0;
   return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
 }
 

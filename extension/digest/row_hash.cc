@@ -1,12 +1,11 @@
 // reconcile.row_hash(VARIADIC text[]) -> numeric
 #include "core/digest/row_hash.h"
 #include "extension/pg/guard.h"
+#include "extension/values/numeric_text.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>
 #include <utils/array.h>
-#include <utils/builtins.h>
-#include <utils/numeric.h>
 }
 
 namespace pg_reconcile {
@@ -23,11 +22,6 @@ TextElements raw_text_elements(Datum array) {
   deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements.values,
                     &elements.nulls, &elements.count);
   return elements;
-}
-
-Datum raw_numeric(const char* digits) {
-  return DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid),
-                             Int32GetDatum(-1));
 }
 
 }  // namespace
@@ -47,7 +41,7 @@ PG_RECONCILE_FUNCTION(reconcile_row_hash) {
   }
   const std::string digits = core::to_string(hasher.finish());
   const char* text_digits = digits.c_str();
-  return pg::guarded([=] { return raw_numeric(text_digits); });
+  return pg::guarded([=] { return pg::raw_numeric(text_digits); });
 }
 
 }  // namespace pg_reconcile

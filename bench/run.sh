@@ -64,6 +64,12 @@ figure compare_vs_scan 0.9 \
   "SELECT 1" \
   "SELECT (SELECT count(order_no) + sum(amount) + count(state) FROM bench_left), (SELECT count(order_no) + sum(amount) + count(state) FROM bench_right);"
 
+figure digest_vs_sum 1.3 \
+  "SELECT 1" \
+  "SELECT reconcile.digest(order_no, amount, state, paid_at, fee) FROM bench_left;" \
+  "SELECT 1" \
+  "SELECT count(order_no), sum(amount), count(state), count(paid_at), sum(fee) FROM bench_left;"
+
 figure run_vs_compare 1.5 \
   "SELECT 1" \
   "SELECT state FROM reconcile.run('bench', current_date - 2);" \

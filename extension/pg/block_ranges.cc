@@ -72,11 +72,12 @@ TIDBitmap* raw_bitmap(Oid index_oid, DateADT day) {
                          DateADTGetDatum(day));
 #if PG_VERSION_NUM >= 180000
   IndexScanDesc scan = index_beginscan_bitmap(index, GetActiveSnapshot(), nullptr, 1);
+  TIDBitmap* bitmap = tbm_create(static_cast<Size>(work_mem) * 1024, nullptr);
 #else
   IndexScanDesc scan = index_beginscan_bitmap(index, GetActiveSnapshot(), 1);
+  TIDBitmap* bitmap = tbm_create(static_cast<long>(work_mem) * 1024, nullptr);
 #endif
   index_rescan(scan, &key, 1, nullptr, 0);
-  TIDBitmap* bitmap = tbm_create(static_cast<long>(work_mem) * 1024, nullptr);
   index_getbitmap(scan, bitmap);
   index_endscan(scan);
   index_close(index, NoLock);

@@ -95,6 +95,7 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
         area_(area),
         self_(self),
         name_(files),
+        memory_(CurrentMemoryContext),
         slab_bytes_(std::clamp(std::bit_floor(std::max<std::uint64_t>(state.memory_limit / 64, 1)),
                                std::uint64_t{slab_bytes_min}, std::uint64_t{slab_bytes_max})),
         // What chunks that are being filled may yet grow to is not to be spent on full ones.
@@ -211,9 +212,11 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
       SharedFileSet* set = &state_.files;
       const FileName name = name_of(self_);
       const bool shared = area_ != nullptr;
+      const MemoryContext before = MemoryContextSwitchTo(memory_);
       files_[self_] = guarded([&] {
         return shared ? BufFileCreateFileSet(&set->fs, name.text.data()) : BufFileCreateTemp(false);
       });
+      MemoryContextSwitchTo(before);
     }
     return files_[self_];
   }
@@ -224,8 +227,10 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
     if (files_[participant] == nullptr) {
       SharedFileSet* set = &state_.files;
       const FileName name = name_of(participant);
+      const MemoryContext before = MemoryContextSwitchTo(memory_);
       files_[participant] =
           guarded([&] { return BufFileOpenFileSet(&set->fs, name.text.data(), O_RDONLY, false); });
+      MemoryContextSwitchTo(before);
     }
     return files_[participant];
   }
@@ -234,6 +239,8 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
   dsa_area* area_;
   std::uint32_t self_;
   const char* name_;
+  // Of files: who appends a row may be in a context that is emptied after it.
+  MemoryContext memory_;
   std::size_t slab_bytes_;
   std::uint64_t keep_limit_;
   core::Chunk* slab_ = nullptr;

@@ -132,9 +132,8 @@ HeapScan::HeapScan(Oid relation, BlockNumber blocks, std::span<const AttrNumber>
   if (scan_->rs_nblocks < blocks) {
     throw core::Error(core::sqlstate::internal_error, "a table lost blocks while it was locked");
   }
-  memory_ = guarded([] {
-    return AllocSetContextCreate(CurrentMemoryContext, "reconcile detoasted row", ALLOCSET_SMALL_SIZES);
-  });
+  memory_ = guarded(
+      [] { return AllocSetContextCreate(CurrentMemoryContext, "reconcile heap row", ALLOCSET_SMALL_SIZES); });
 }
 
 HeapScan::~HeapScan() {

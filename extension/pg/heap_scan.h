@@ -121,25 +121,23 @@ class HeapScan {
   HeapScan& operator=(const HeapScan&) = delete;
 
   // Calls `visit(const Datum* values, const bool* nulls, OffsetNumber)` for each visible tuple of a block.
-  // Values are valid during the call. Detoasted values are made in `memory_` and are gone after it.
+  // Values are valid during the call, and so is what it allocates in the current memory context.
   template <class Visit>
   void read_block(BlockNumber block, Visit&& visit) {
     HeapScanDesc scan = scan_;
     guarded([=] { raw_prepare_page(scan, block); });
     const Page page = BufferGetPage(scan->rs_cbuf);
     const int tuples = static_cast<int>(scan->rs_ntuples);
+    const MemoryContext before = MemoryContextSwitchTo(memory_);
     for (int i = 0; i < tuples; i++) {
       const OffsetNumber offset = scan->rs_vistuples[i];
       const ItemId item = PageGetItemId(page, offset);
       const auto* tuple = reinterpret_cast<const HeapTupleHeaderData*>(PageGetItem(page, item));
-      if (deformer_.deform(tuple, values_.data(), nulls_.get())) {
-        detoast();
-        visit(values_.data(), nulls_.get(), offset);
-        MemoryContextReset(memory_);
-      } else {
-        visit(values_.data(), nulls_.get(), offset);
-      }
+      if (deformer_.deform(tuple, values_.data(), nulls_.get())) detoast();
+      visit(values_.data(), nulls_.get(), offset);
+      if (!memory_->isReset) MemoryContextReset(memory_);
     }
+    MemoryContextSwitchTo(before);
   }
 
  private:
@@ -152,7 +150,7 @@ class HeapScan {
   std::vector<Datum> values_;
   std::unique_ptr<bool[]> nulls_;
   std::vector<char> is_varlena_;
-  MemoryContext memory_;
+  MemoryContext memory_;  // of one row
 };
 
 }  // namespace pg_reconcile::pg

@@ -272,6 +272,14 @@ struct Prepared {
   }
 };
 
+// How many rows wait, for how they are divided: too many parts cost little, too few are parts that don't fit
+// into memory. What a filter or a view lets through nobody knows.
+std::uint64_t expected_rows(const HeapSource* heap, const ComparedRelation& relation) {
+  constexpr std::int64_t executor_rows_min = 5'000'000;
+  if (heap != nullptr) return heap->estimated_rows();
+  return static_cast<std::uint64_t>(std::max(relation.estimated_rows().value_or(0), executor_rows_min));
+}
+
 std::optional<std::int64_t> estimated_rows(const ComparedRelation& left, const ComparedRelation& right) {
   if (!left.estimated_rows() || !right.estimated_rows()) return std::nullopt;
   return *left.estimated_rows() + *right.estimated_rows();
@@ -314,7 +322,7 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
     match.run(hasher);
     take_results(match.state(), match);
   } else {
-    const MatchSize size{1, static_cast<std::uint64_t>(estimated_rows(left, right).value_or(0)),
+    const MatchSize size{1, expected_rows(left_heap, left) + expected_rows(right_heap, right),
                          memory_limit()};
     const auto memory = std::make_unique<std::uint64_t[]>(size.state_bytes() / sizeof(std::uint64_t) + 1);
     auto* state = reinterpret_cast<MatchState*>(memory.get());

@@ -23,6 +23,8 @@ namespace pg_reconcile::pg {
 namespace {
 
 constexpr BlockNumber blocks_at_once = 32;
+// Whatever statistics say: they may be of a time when the table was empty.
+constexpr double rows_per_block_min = 16;
 
 std::string_view name_of(const ColumnPair& column, core::Side side) {
   return side == core::Side::left ? column.left_name : column.right_name;
@@ -69,6 +71,7 @@ RawSize raw_size(Oid oid) {
   BlockNumber pages = 0;
   estimate_rel_size(relation, nullptr, &pages, &size.rows, &all_visible);
   size.blocks = RelationGetNumberOfBlocks(relation);
+  size.rows = std::max(size.rows, rows_per_block_min * size.blocks);
   size.is_shared = !RelationUsesLocalBuffers(relation);
   relation_close(relation, NoLock);
   return size;

@@ -2,7 +2,7 @@
 -- files, and through the executor (a filter that is always true). The executor's answer is held against plain SQL
 -- in 40_compare_property.sql.
 SET client_min_messages = warning;
-SELECT plan(60);
+SELECT plan(66);
 SELECT setseed(coalesce(nullif(current_setting('reconcile_test.seed', true), ''), '1')::float8 / 1000);
 
 -- What a comparison returns, as one value that does not depend on the order of rows.
@@ -141,6 +141,32 @@ REVOKE ALL ON l, r FROM compare_paths_reader;
 REVOKE ALL ON SCHEMA public FROM compare_paths_reader;
 DROP ROLE compare_paths_reader;
 
+-- ---- memory: what the process took at most, beyond its share of the server's ------------------------------------
+CREATE FUNCTION peak_kb() RETURNS int LANGUAGE sql AS
+$$ SELECT substring(pg_read_file('/proc/self/status') FROM 'VmPeak:\s*(\d+) kB')::int $$;
+CREATE FUNCTION growth_kb(l regclass, r regclass, c text[], filter text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  before int := peak_kb();
+BEGIN
+  PERFORM reconcile.compare_summary(l, r, '{k}', c, filter, filter);
+  RETURN peak_kb() - before;
+END $$;
+SET max_parallel_workers_per_gather = 0;
+SET pg_reconcile.memory_limit = '8MB';
+-- Nobody has counted these rows; or when there were none.
+CREATE TABLE uncounted WITH (autovacuum_enabled = off) AS SELECT i AS k, int4range(i % 100, 200) AS v FROM generate_series(1, 800000) AS i;
+CREATE TABLE uncounted_too (LIKE uncounted) WITH (autovacuum_enabled = off);
+INSERT INTO uncounted_too SELECT * FROM uncounted LIMIT 10;
+ANALYZE uncounted_too;
+UPDATE pg_class SET reltuples = 0 WHERE oid = 'uncounted_too'::regclass;
+INSERT INTO uncounted_too SELECT * FROM uncounted OFFSET 10;
+SELECT cmp_ok(growth_kb('uncounted', 'uncounted_too', '{}', NULL), '<', 35000, 'a table''s rows are divided by its size when nobody has counted them');
+SELECT cmp_ok(growth_kb('uncounted', 'uncounted_too', '{}', 'true'), '<', 35000, 'rows that the executor reads are divided however few are expected');
+SELECT cmp_ok(growth_kb('uncounted', 'uncounted_too', '{v}', NULL), '<', 35000, 'what a type''s functions leave behind is freed row by row');
+SELECT is((SELECT matched FROM reconcile.compare_summary('uncounted', 'uncounted_too', '{k}', '{v}')), 800000::bigint, 'of a type without a canonical form');
+RESET max_parallel_workers_per_gather;
+RESET pg_reconcile.memory_limit;
+
 -- ---- more rows than memory -----------------------------------------------------------------------------------
 CREATE TABLE many AS SELECT i AS k, i % 100 AS v FROM generate_series(1, 400000) AS i;
 CREATE TABLE many_too AS SELECT i AS k, CASE WHEN i % 1000 = 0 THEN -1 ELSE i % 100 END AS v FROM generate_series(1, 400000) AS i ORDER BY i DESC;
@@ -157,6 +183,10 @@ SELECT cmp_ok((SELECT temp_bytes FROM pg_stat_database WHERE datname = current_d
 SET max_parallel_workers_per_gather = 0;
 SELECT is((SELECT (left_rows, right_rows, matched, mismatched, duplicate_right)::text FROM reconcile.compare_summary('many', 'many_too', '{k}')),
   '(500000,500010,499600,400,10)', 'and in the files of one process');
+SELECT is((SELECT (left_rows, right_rows, matched, mismatched, duplicate_right)::text FROM reconcile.compare_summary('many', 'many_too', '{k}', NULL, 'true', 'true')),
+  '(500000,500010,499600,400,10)', 'and when the executor reads');
+SELECT is((SELECT (left_rows, right_rows, matched, mismatched, duplicate_right)::text FROM reconcile.compare_summary('many', 'many_too', '{k}', NULL, right_filter => 'true')),
+  '(500000,500010,499600,400,10)', 'one side or both');
 SELECT is((SELECT count(*) FROM pg_ls_tmpdir()), 0::bigint, 'which are gone afterwards');
 SELECT throws_ok($$SET pg_reconcile.memory_limit = '1MB'$$, '22023', NULL, 'less than 8 MB is refused');
 SELECT * FROM finish();

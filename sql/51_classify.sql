@@ -20,13 +20,15 @@ IS 'The day from which an unmatched entry counts as a discrepancy: business date
 
 -- Pairs what can be paired among the items that are open at the end of a day, names what is left over, and adds the
 -- fee and reference mismatches of stored matches. discrepancy_kind NULL: in transit.
+-- Every step is a sort or a hash: a day that a book misses altogether has as many items as entries. The planner, who
+-- cannot know how many there are, is kept from joining them pair by pair.
 CREATE FUNCTION reconcile.classify_items(p_channel text, p_account text, p_leg text, p_left_book text,
                                          p_right_book text, p_day date)
 RETURNS TABLE (item_key text, entry_kind text, first_entry text, discrepancy_kind text, business_date date,
                left_source_id integer, left_source_key text, left_amount numeric, left_currency text,
                right_source_id integer, right_source_key text, right_amount numeric, right_currency text,
                left_entry jsonb, right_entry jsonb, group_day date)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
 AS $$
   WITH item AS MATERIALIZED (
     SELECT o.*, o.book = p_left_book AS is_left,
@@ -34,46 +36,49 @@ AS $$
     FROM reconcile.open_item o
     WHERE o.channel = p_channel AND o.account = p_account AND o.leg = p_leg
       AND o.opened_on <= p_day AND (o.closed_on IS NULL OR o.closed_on > p_day)
-  ), numbered AS (
+  ), numbered AS MATERIALIZED (
     -- The n-th left entry of a key and kind stands against the n-th right one.
     SELECT i.*, row_number() OVER (PARTITION BY i.is_left, i.match_key, i.kind
-                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS n
+                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS n,
+           count(*) FILTER (WHERE i.is_left) OVER (PARTITION BY i.match_key, i.kind) AS lefts,
+           count(*) FILTER (WHERE NOT i.is_left) OVER (PARTITION BY i.match_key, i.kind) AS rights
     FROM item i
-  ), same_kind AS (
-    SELECT l.source_id AS l_id, l.source_key AS l_key, r.source_id AS r_id, r.source_key AS r_key
-    FROM numbered l JOIN numbered r ON r.match_key = l.match_key AND r.kind = l.kind AND r.n = l.n
-    WHERE l.is_left AND NOT r.is_left
-  ), unpaired AS (
-    SELECT i.*, row_number() OVER (PARTITION BY i.is_left, i.match_key
-                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS n
-    FROM item i
-    WHERE NOT EXISTS (SELECT FROM same_kind p
-                      WHERE (i.is_left AND p.l_id = i.source_id AND p.l_key = i.source_key)
-                         OR (NOT i.is_left AND p.r_id = i.source_id AND p.r_key = i.source_key))
-  ), other_kind AS (
-    SELECT l.source_id AS l_id, l.source_key AS l_key, r.source_id AS r_id, r.source_key AS r_key
-    FROM unpaired l JOIN unpaired r ON r.match_key = l.match_key AND r.n = l.n
-    WHERE l.is_left AND NOT r.is_left
+  ), unpaired AS MATERIALIZED (
+    -- Of the rest, the n-th left entry of a key stands against the n-th right one, whatever their kinds.
+    SELECT u.*, row_number() OVER (PARTITION BY u.is_left, u.match_key
+                                   ORDER BY u.occurred_at NULLS LAST, u.business_date, u.source_id, u.source_key) AS n_of_key,
+           count(*) FILTER (WHERE u.is_left) OVER (PARTITION BY u.match_key) AS lefts_of_key,
+           count(*) FILTER (WHERE NOT u.is_left) OVER (PARTITION BY u.match_key) AS rights_of_key
+    FROM numbered u
+    WHERE u.match_key IS NULL OR u.n > least(u.lefts, u.rights)
   ), pair AS (
-    SELECT l.opened_on <= r.opened_on AS left_first,
-           CASE WHEN l.currency <> r.currency THEN 'currency_mismatch'
-                WHEN l.kind <> r.kind THEN 'kind_mismatch'
-                WHEN l.amount <> r.amount THEN 'amount_mismatch'
+    SELECT p.l_opened_on <= p.r_opened_on AS left_first,
+           CASE WHEN p.left_currency <> p.right_currency THEN 'currency_mismatch'
+                WHEN p.l_kind <> p.r_kind THEN 'kind_mismatch'
+                WHEN p.left_amount <> p.right_amount THEN 'amount_mismatch'
                 ELSE 'reference_mismatch' END AS discrepancy_kind,
-           least(l.business_date, r.business_date) AS business_date,
-           l.source_id AS left_source_id, l.source_key AS left_source_key, l.amount AS left_amount,
-           l.currency AS left_currency, r.source_id AS right_source_id, r.source_key AS right_source_key,
-           r.amount AS right_amount, r.currency AS right_currency, l.entry AS left_entry, r.entry AS right_entry
-    FROM (SELECT * FROM same_kind UNION ALL SELECT * FROM other_kind) p
-    JOIN item l ON l.is_left AND l.source_id = p.l_id AND l.source_key = p.l_key
-    JOIN item r ON NOT r.is_left AND r.source_id = p.r_id AND r.source_key = p.r_key
+           least(p.l_business_date, p.r_business_date) AS business_date,
+           p.left_source_id, p.left_source_key, p.left_amount, p.left_currency,
+           p.right_source_id, p.right_source_key, p.right_amount, p.right_currency, p.left_entry, p.right_entry
+    FROM (
+      SELECT l.opened_on AS l_opened_on, l.kind AS l_kind, l.business_date AS l_business_date,
+             l.source_id AS left_source_id, l.source_key AS left_source_key, l.amount AS left_amount,
+             l.currency AS left_currency, l.entry AS left_entry,
+             r.opened_on AS r_opened_on, r.kind AS r_kind, r.business_date AS r_business_date,
+             r.source_id AS right_source_id, r.source_key AS right_source_key, r.amount AS right_amount,
+             r.currency AS right_currency, r.entry AS right_entry
+      FROM numbered l JOIN numbered r ON r.match_key = l.match_key AND r.kind = l.kind AND r.n = l.n
+      WHERE l.is_left AND NOT r.is_left
+      UNION ALL
+      SELECT l.opened_on, l.kind, l.business_date, l.source_id, l.source_key, l.amount, l.currency, l.entry,
+             r.opened_on, r.kind, r.business_date, r.source_id, r.source_key, r.amount, r.currency, r.entry
+      FROM unpaired l JOIN unpaired r ON r.match_key = l.match_key AND r.n_of_key = l.n_of_key
+      WHERE l.is_left AND NOT r.is_left) p
   ), single AS (
-    SELECT i.*, row_number() OVER (PARTITION BY i.is_left, i.match_key, i.kind
-                                   ORDER BY i.occurred_at NULLS LAST, i.business_date, i.source_id, i.source_key) AS nth
-    FROM unpaired i
-    WHERE NOT EXISTS (SELECT FROM other_kind p
-                      WHERE (i.is_left AND p.l_id = i.source_id AND p.l_key = i.source_key)
-                         OR (NOT i.is_left AND p.r_id = i.source_id AND p.r_key = i.source_key))
+    SELECT u.*, row_number() OVER (PARTITION BY u.is_left, u.match_key, u.kind
+                                   ORDER BY u.occurred_at NULLS LAST, u.business_date, u.source_id, u.source_key) AS nth
+    FROM unpaired u
+    WHERE u.match_key IS NULL OR u.n_of_key > least(u.lefts_of_key, u.rights_of_key)
   ), judged AS (
     -- What the other book says of the same movement: nothing, that it did not succeed, or that it has it already.
     SELECT s.*, c.has_effective, c.not_effective,

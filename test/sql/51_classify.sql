@@ -2,7 +2,7 @@
 -- refunded more than paid, keys stored twice; and the decimals that amounts are shown with.
 BEGIN;
 SET client_min_messages = warning;
-SELECT plan(46);
+SELECT plan(49);
 
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 8 AS d2, current_date - 7 AS d3 \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', first_date => current_date - 100);
@@ -139,5 +139,18 @@ SELECT pg_temp.entry('trade', 'x', 1, :'last_month', p_account => 'b', p_order =
        pg_temp.entry('trade', 'y', 1, :'last_month', p_account => 'b', p_order => 'y', p_fee => 2);
 UPDATE reconcile.entry SET match_key = order_key, channel_ref = NULL WHERE account = 'b' AND tier = 0;
 SELECT is((SELECT string_agg(r.state, ' ') FROM reconcile.run('pay', :'month_before', 'b', force => true) r WHERE r.failure LIKE 'source "shop" has two entries%'), 'failed', 'the same of stored matches');
+-- ---- a day that goes wrong altogether: what is left over costs what it is, not its square
+SELECT reconcile.create_account('pay', 'c');
+INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, amount, currency, status, effective, occurred_at,
+                             business_date, recon_date, source_id, source_key)
+SELECT 'pay', 'c', b.book, 'payment', 'w' || i, 'w' || i, i + b.off, 'CNY', 'success', true, :'d'::date + interval '10 hours', :'d', :'d', b.source, 'w' || i
+FROM generate_series(1, 30000) i, (VALUES ('internal', 0, 1), ('trade', 1, 2)) b (book, off, source)
+WHERE b.book = 'internal' OR i % 3 = 0;
+SET LOCAL statement_timeout = '60s';
+SELECT is(pg_temp.run(:'d', 'c'), '-10 succeeded 10000 0.00', 'thousands of items in transit and pairs that differ');
+SELECT is(pg_temp.run(:'d1', 'c'), '-9 succeeded 30000 0.00', 'and thousands that are due on the next day');
+SET LOCAL statement_timeout = 0;
+SELECT is((SELECT string_agg(kind || ' ' || n, ', ' ORDER BY kind) FROM (SELECT kind, count(*) AS n FROM reconcile.open_discrepancy WHERE account = 'c' GROUP BY kind) x),
+  'amount_mismatch 10000, missing_trade 20000', 'are all told');
 SELECT * FROM finish();
 ROLLBACK;

@@ -6,7 +6,8 @@
 #   make check-version PG_CONFIG=...   build for another PostgreSQL, aside, and run the SQL, documents' and cluster tests on it
 #   make lint               what `check` lints
 #   make fuzz               every fuzz target for FUZZ_SECONDS
-#   make bench              see bench/
+#   make deps-interop       what only interop tests and benchmarks need (DuckDB, through npm)
+#   make bench              see bench/; compares with DuckDB after make deps-interop
 #   make demo               three business days in throw-away servers, see docs/demo.md; demo-stop ends them
 #   make clean
 PG_CONFIG ?= pg_config
@@ -15,7 +16,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 export PG_CONFIG BUILD_DIR JOBS
 
-.PHONY: all deps install installcheck check check-version lint bench fuzz demo demo-stop clean
+.PHONY: all deps deps-interop install installcheck check check-version lint bench fuzz demo demo-stop clean
 
 all: $(BUILD_DIR)/build.ninja
 	cmake --build $(BUILD_DIR) -j $(JOBS)
@@ -41,6 +42,9 @@ check-version:
 
 lint: deps all
 	@test/lint/run.sh
+
+deps-interop:
+	@PG_RECONCILE_INTEROP=$(abspath $(BUILD_DIR))/interop .ci/install_interop.sh
 
 bench: deps all
 	@bench/run.sh

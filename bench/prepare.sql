@@ -16,6 +16,9 @@ FROM (SELECT l.*, row_number() OVER (ORDER BY md5(order_no)) AS n FROM bench_lef
 WHERE n % 5000 <> 3;
 INSERT INTO bench_right SELECT 'only' || i, 1, 'success', now(), 'b', 1, 0, 'n' FROM generate_series(1, :rows / 5000) i;
 VACUUM ANALYZE bench_left, bench_right;
+-- Just loaded, partly updated, never vacuumed.
+CREATE TABLE bench_fresh WITH (autovacuum_enabled = off) AS SELECT * FROM bench_left;
+UPDATE bench_fresh SET note = 'another note' WHERE shop = 7;
 
 -- The same day as entries of two books.
 SELECT reconcile.create_channel('bench', 'UTC', 'CNY', account => '1', first_date => current_date - 30);

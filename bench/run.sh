@@ -3,6 +3,7 @@
 # server: median of BENCH_RUNS (5) after one run that is dropped. One line a figure, also in bench/results/latest.txt:
 #   bench <name> ours_s=<median> reference_s=<median> ratio=<ours/reference> target=<=<n> n=<runs> rows=<rows>
 # Environment: BENCH_ROWS (1000000), BENCH_RUNS (5), BENCH_ONLY (a name, or all), BUILD_DIR, PG_CONFIG.
+# The lines against DuckDB need `make deps-interop`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/.." && pwd)
@@ -31,14 +32,18 @@ seconds_of() {
 
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
-# figure <name> <target> <ours: before> <ours> <reference: before> <reference>
+export PG_RECONCILE_INTEROP=${PG_RECONCILE_INTEROP:-$BUILD_DIR/interop}
+has_duckdb() { command -v node >/dev/null && [ -d "$PG_RECONCILE_INTEROP/node_modules/@duckdb/node-api" ]; }
+duckdb() { node "$here/duckdb.mjs" "$folder/peer.duckdb" "$(nproc)" "$@"; }
+
+# figure <name> <target> <ours: before> <ours> <reference: before, or duckdb> <reference>
 figure() {
   local name=$1 target=$2 ours="" reference="" i line
   [ "$only" = all ] || [ "$only" = "$name" ] || return 0
   for ((i = 0; i <= runs; i++)); do
     local a b
     a=$(seconds_of "$3" "$4")
-    b=$(seconds_of "$5" "$6")
+    if [ "$5" = duckdb ]; then b=$(duckdb time "$6"); else b=$(seconds_of "$5" "$6"); fi
     [ "$i" -eq 0 ] && continue
     ours+="$a"$'\n'
     reference+="$b"$'\n'
@@ -52,17 +57,30 @@ figure() {
 echo "preparing $rows rows a side"
 run_sql -f "$here/prepare.sql" >/dev/null
 
-figure compare_vs_join 0.05 \
-  "SELECT 1" \
-  "SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);" \
-  "SELECT 1" \
-  "SET work_mem = '1GB'; SELECT count(*) FROM bench_left l FULL JOIN bench_right r ON r.order_no = l.order_no WHERE l.order_no IS NULL OR r.order_no IS NULL OR (l.amount, l.state) IS DISTINCT FROM (r.amount, r.state);"
+compare="SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);"
+differing="FROM bench_left l FULL JOIN bench_right r ON r.order_no = l.order_no WHERE l.order_no IS NULL OR r.order_no IS NULL OR (l.amount, l.state) IS DISTINCT FROM (r.amount, r.state)"
+scan() { echo "SELECT (SELECT count(order_no) + sum(amount) + count(state) FROM $1), (SELECT count(order_no) + sum(amount) + count(state) FROM $2);"; }
 
-figure compare_vs_scan 0.9 \
+figure compare_vs_join 0.05 "SELECT 1" "$compare" "SELECT 1" "SET work_mem = '1GB'; SELECT count(*) $differing;"
+figure compare_vs_scan 0.9 "SELECT 1" "$compare" "SELECT 1" "$(scan bench_left bench_right)"
+figure compare_unvacuumed_vs_scan 1.2 \
   "SELECT 1" \
-  "SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);" \
-  "SELECT 1" \
-  "SELECT (SELECT count(order_no) + sum(amount) + count(state) FROM bench_left), (SELECT count(order_no) + sum(amount) + count(state) FROM bench_right);"
+  "SELECT count(*) FROM reconcile.compare('bench_fresh', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);" \
+  "SELECT 1" "$(scan bench_fresh bench_right)"
+figure compare_low_memory 1.5 "SELECT 1" "SET pg_reconcile.memory_limit = '64MB'; $compare" "SELECT 1" "$compare"
+if ! has_duckdb; then
+  echo "bench compare_vs_duckdb skipped: needs DuckDB (make deps-interop)"
+elif [ "$only" = all ] || [ "$only" = compare_vs_duckdb ]; then
+  columns="order_no, amount, state, paid_at, buyer, shop, fee, note"
+  for side in left right; do run_sql -c "COPY bench_$side ($columns) TO '$folder/server/$side.csv' CSV"; done
+  for side in left right; do
+    duckdb prepare "CREATE TABLE bench_$side AS SELECT * FROM read_csv('$folder/server/$side.csv', columns = {'order_no': 'VARCHAR', 'amount': 'DECIMAL(18,2)', 'state': 'VARCHAR', 'paid_at': 'VARCHAR', 'buyer': 'VARCHAR', 'shop': 'INTEGER', 'fee': 'DECIMAL(18,2)', 'note': 'VARCHAR'})"
+  done
+  target=0.5
+  [ "$rows" -lt 10000000 ] || target=0.35
+  figure compare_vs_duckdb $target "SELECT 1" "$compare" duckdb \
+    "SELECT count(*) FROM bench_left l FULL JOIN bench_right r ON r.order_no = l.order_no WHERE l.order_no IS NULL OR r.order_no IS NULL OR l.amount IS DISTINCT FROM r.amount OR l.state IS DISTINCT FROM r.state"
+fi
 
 figure digest_vs_sum 1.3 \
   "SELECT 1" \
@@ -74,7 +92,7 @@ figure run_vs_compare 1.5 \
   "SELECT 1" \
   "SELECT state FROM reconcile.run('bench', current_date - 2);" \
   "SELECT 1" \
-  "SELECT count(*) FROM reconcile.compare('bench_left', 'bench_right', ARRAY['order_no'], ARRAY['amount', 'state']);"
+  "$compare"
 
 figure file_vs_copy 0.6 \
   "SELECT reconcile.bench_forget();" \

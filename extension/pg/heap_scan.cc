@@ -41,6 +41,8 @@ const char* raw_reason(Oid oid, bool ignore_row_security) {
              : kind == RELKIND_FOREIGN_TABLE     ? "it is a foreign table"
              : kind == RELKIND_PARTITIONED_TABLE ? "it is a partitioned table"
                                                  : "it is no table";
+  } else if (RELATION_IS_OTHER_TEMP(relation)) {
+    reason = "it is another session's temporary table";  // which the executor refuses
   } else if (relation->rd_tableam != GetHeapamTableAmRoutine()) {
     reason = "its access method is not heap";
   } else if (relation->rd_rel->relhassubclass && has_subclass(oid)) {

@@ -2,7 +2,7 @@
 -- files, and through the executor (a filter that is always true). The executor's answer is held against plain SQL
 -- in 40_compare_property.sql.
 SET client_min_messages = warning;
-SELECT plan(66);
+SELECT plan(67);
 SELECT setseed(coalesce(nullif(current_setting('reconcile_test.seed', true), ''), '1')::float8 / 1000);
 
 -- What a comparison returns, as one value that does not depend on the order of rows.
@@ -103,6 +103,18 @@ SET max_parallel_workers_per_gather = 0;
 SELECT is(answer('mine', 'l', '{k}', '{n,t}'), answer('mine', 'l', '{k}', '{n,t}', 'true'), 'a temporary table');
 SELECT is(answer('with_json', 'with_json', '{k}', '{j}'), answer('with_json', 'with_json', '{k}', '{j}', 'true'), 'jsonb');
 RESET max_parallel_workers_per_gather;
+
+\! psql -X -q -c "CREATE TEMP TABLE theirs AS SELECT 1 AS k" -c "SELECT pg_sleep(60)" >/dev/null 2>&1 &
+DO $$ BEGIN
+  FOR i IN 1 .. 600 LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_class WHERE relname = 'theirs');
+    PERFORM pg_sleep(0.05);
+  END LOOP;
+END $$;
+SELECT format('%I.theirs', relnamespace::regnamespace) AS theirs FROM pg_class WHERE relname = 'theirs' \gset
+SELECT is((SELECT path || ': ' || reason FROM reconcile.explain_compare(:'theirs', 'r', '{k}', '{}') WHERE side = 'left'),
+  'executor: it is another session''s temporary table', 'another session''s temporary table is for the executor to refuse');
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(60)';
 
 -- ---- visibility --------------------------------------------------------------------------------------------------
 SET min_parallel_table_scan_size = 0;

@@ -250,9 +250,8 @@ std::uint64_t first_word(const core::KeyedHash::Secret& secret) {
 std::unique_ptr<RowSource> make_source(const ComparedRelation& relation, core::Side side,
                                        const ComparePlan& plan, const std::optional<std::string>& filter,
                                        bool keep_rows) {
-  if (HeapSource::reason_against(relation, side, plan, filter).empty()) {
-    return std::make_unique<HeapSource>(relation, side, plan);
-  }
+  const HeapSource::Leaves leaves = HeapSource::leaves_of(relation, side, plan, filter);
+  if (leaves.reason.empty()) return std::make_unique<HeapSource>(relation, leaves, side, plan);
   return std::make_unique<ExecutorSource>(ExecutorSource::select_text(plan, side, relation, filter),
                                           relation.name(), plan, keep_rows);
 }
@@ -381,14 +380,14 @@ void explain_comparison(const CompareRequest& request, FunctionCallInfo result) 
   const Prepared prepared(request);
   const auto& [left, right, plan] = prepared;
   guarded([=] { InitMaterializedSRF(result, 0); });
-  const std::string left_reason =
-      HeapSource::reason_against(left, core::Side::left, plan, request.left_filter);
-  const std::string right_reason =
-      HeapSource::reason_against(right, core::Side::right, plan, request.right_filter);
+  const HeapSource::Leaves left_leaves =
+      HeapSource::leaves_of(left, core::Side::left, plan, request.left_filter);
+  const HeapSource::Leaves right_leaves =
+      HeapSource::leaves_of(right, core::Side::right, plan, request.right_filter);
   Workers workers{0, "the other side is read by the executor"};
-  if (left_reason.empty() && right_reason.empty()) {
-    workers = parallel_workers_for(HeapSource(left, core::Side::left, plan),
-                                   HeapSource(right, core::Side::right, plan), plan);
+  if (left_leaves.reason.empty() && right_leaves.reason.empty()) {
+    workers = parallel_workers_for(HeapSource(left, left_leaves, core::Side::left, plan),
+                                   HeapSource(right, right_leaves, core::Side::right, plan), plan);
   }
   const auto put = [&](const char* side, const ComparedRelation& relation, const std::string& reason) {
     const std::string why = reason.empty() ? workers.reason : reason;
@@ -400,8 +399,8 @@ void explain_comparison(const CompareRequest& request, FunctionCallInfo result) 
                        reason.empty() ? workers.count : 0};
     guarded([=] { raw_put_path(result, path); });
   };
-  put("left", left, left_reason);
-  put("right", right, right_reason);
+  put("left", left, left_leaves.reason);
+  put("right", right, right_leaves.reason);
 }
 
 }  // namespace pg_reconcile::pg

@@ -53,7 +53,7 @@ RawLeaves raw_leaves(Oid relation) {
   return {leaves, count};
 }
 
-std::span<const Oid> leaves_of(Oid relation) {
+std::span<const Oid> tables_of(Oid relation) {
   const RawLeaves leaves = guarded([=] { return raw_leaves(relation); });
   return {leaves.relations, static_cast<std::size_t>(leaves.count)};
 }
@@ -119,32 +119,37 @@ void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& m
   }
 }
 
-std::string HeapSource::reason_against(const ComparedRelation& relation, core::Side side,
-                                       const ComparePlan& plan, const std::optional<std::string>& filter) {
-  if (filter) return "it has a filter";
+HeapSource::Leaves HeapSource::leaves_of(const ComparedRelation& relation, core::Side side,
+                                         const ComparePlan& plan, const std::optional<std::string>& filter) {
+  if (filter) return {"it has a filter", {}};
   for (const ColumnPair& column : plan.columns) {
     if (!(side == core::Side::left ? column.left_as_stored : column.right_as_stored)) {
-      return "column \"" + std::string(name_of(column, side)) + "\" is converted to the other side's type";
+      return {"column \"" + std::string(name_of(column, side)) + "\" is converted to the other side's type",
+              {}};
     }
   }
   const Oid oid = relation.oid();
   if (guarded([=] { return get_rel_relkind(oid); }) != RELKIND_PARTITIONED_TABLE) {
-    return reason_against_heap_scan(oid);
+    return {reason_against_heap_scan(oid), {oid}};
   }
   if (guarded([=] { return check_enable_rls(oid, InvalidOid, true); }) == RLS_ENABLED) {
-    return "row security is active for the role that reads it";
+    return {"row security is active for the role that reads it", {}};
   }
-  for (const Oid leaf : leaves_of(oid)) {
+  Leaves leaves;
+  for (const Oid leaf : tables_of(oid)) {
     // Who reads through the parent is under the parent's row security alone.
     const std::string reason = reason_against_heap_scan(leaf, true);
-    if (!reason.empty()) return "of its partition " + ComparedRelation(leaf).name() + " (" + reason + ")";
+    if (!reason.empty())
+      return {"of its partition " + ComparedRelation(leaf).name() + " (" + reason + ")", {}};
+    leaves.tables.push_back(leaf);
   }
-  return {};
+  return leaves;
 }
 
-HeapSource::HeapSource(const ComparedRelation& relation, core::Side side, const ComparePlan& plan) {
+HeapSource::HeapSource(const ComparedRelation& relation, const Leaves& leaves, core::Side side,
+                       const ComparePlan& plan) {
   std::uint64_t first_block = 0;
-  for (const Oid leaf : leaves_of(relation.oid())) {
+  for (const Oid leaf : leaves.tables) {
     const RawSize size = guarded([=] { return raw_size(leaf); });
     is_shared_ = is_shared_ && size.is_shared;
     if (size.blocks == 0) continue;

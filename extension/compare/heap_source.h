@@ -31,11 +31,17 @@ void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& m
 
 class HeapSource final : public RowSource {
  public:
-  // Why the relation has to be read by the executor; empty: it needs not. With a filter it has to.
-  static std::string reason_against(const ComparedRelation& relation, core::Side side,
-                                    const ComparePlan& plan, const std::optional<std::string>& filter);
+  // The tables that hold a relation's rows, or why the executor has to read them. A side with a filter is for
+  // the executor.
+  struct Leaves {
+    std::string reason;  // empty: they can be read page by page
+    std::vector<Oid> tables;
+  };
+  static Leaves leaves_of(const ComparedRelation& relation, core::Side side, const ComparePlan& plan,
+                          const std::optional<std::string>& filter);
 
-  HeapSource(const ComparedRelation& relation, core::Side side, const ComparePlan& plan);
+  HeapSource(const ComparedRelation& relation, const Leaves& leaves, core::Side side,
+             const ComparePlan& plan);
 
   void read(RowHasher& hasher, MatchParticipant& match) override;
   [[nodiscard]] TupleDesc description() const override { return description_; }

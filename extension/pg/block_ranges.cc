@@ -4,9 +4,11 @@
 
 extern "C" {
 #include <access/genam.h>
+#include <access/htup_details.h>
 #include <access/relation.h>
 #include <access/skey.h>
 #include <access/stratnum.h>
+#include <access/transam.h>
 #include <catalog/pg_am_d.h>
 #include <catalog/pg_class.h>
 #include <catalog/pg_type_d.h>
@@ -55,7 +57,11 @@ Oid raw_brin_index(Relation relation, AttrNumber column) {
   ListCell* cell = nullptr;
   foreach (cell, indexes) {
     Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    if (index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indisvalid &&
+    // An index built over broken update chains is not for snapshots older than itself.
+    const bool is_visible =
+        !index->rd_index->indcheckxmin ||
+        TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin);
+    if (index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indisvalid && is_visible &&
         index->rd_index->indkey.values[0] == column && RelationGetIndexPredicate(index) == NIL) {
       found = RelationGetRelid(index);
     }

@@ -79,11 +79,11 @@ SketchItem::SketchItem(std::optional<std::string_view> key, uint128 row_hash) {
   store(static_cast<std::uint64_t>(row_hash >> 64), slot + key_bytes_max + word_bytes, 6);
 }
 
-std::optional<SketchItem> SketchItem::from_words(const std::array<std::uint64_t, words>& words) {
+std::optional<SketchItem> SketchItem::from_words(const std::array<std::uint64_t, words>& stored) {
   SketchItem item;
-  for (std::size_t i = 0; i < SketchItem::words; i++) {
-    if (words[i] > seven_bytes) return std::nullopt;
-    store(words[i], item.bytes_.data() + 7 * i, 7);
+  for (std::size_t i = 0; i < words; i++) {
+    if (stored[i] > seven_bytes) return std::nullopt;
+    store(stored[i], item.bytes_.data() + 7 * i, 7);
   }
   std::size_t used = item.length();
   if (used == key_is_null) used = 0;

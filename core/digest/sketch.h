@@ -54,7 +54,7 @@ class SketchItem {
   // A key beyond key_bytes_max is represented by its own row hash.
   SketchItem(std::optional<std::string_view> key, uint128 row_hash);
   // What a cell holds; nullopt when no row is written so.
-  static std::optional<SketchItem> from_words(const std::array<std::uint64_t, words>& words);
+  static std::optional<SketchItem> from_words(const std::array<std::uint64_t, words>& stored);
 
   [[nodiscard]] std::uint64_t word(std::size_t i) const;
   [[nodiscard]] std::uint64_t checksum() const;

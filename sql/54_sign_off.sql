@@ -113,7 +113,10 @@ BEGIN
                AND a.signed_through >= sign_off.business_date) THEN
     RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = format('day %s of account "%s" at channel "%s" is signed off already', business_date, account, channel),
-      HINT = 'Reopen it with reconcile.reopen_day().';
+      DETAIL = format('Signing off a day closes the days before it; this account is closed through %s.',
+                      (SELECT a.signed_through FROM reconcile.account a
+                       WHERE a.channel = sign_off.channel AND a.account = sign_off.account)),
+      HINT = 'Days are reopened from the last one backwards, with reconcile.reopen_day().';
   END IF;
   obstacles := reconcile.sign_off_obstacles(channel, account, business_date, session_user);
   IF obstacles IS NOT NULL THEN

@@ -27,6 +27,7 @@
 #include "extension/statement/allowed_path.h"
 #include "extension/statement/container.h"
 #include "extension/statement/format_store.h"
+#include "extension/statement/warning.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -260,6 +261,7 @@ class Ingestion {
   void finish(const IngestSink& sink, std::optional<std::int64_t> replaced);
   void reject(const std::string& reason, const std::vector<SetAside>& rows);
   void store(const std::vector<SetAside>& rows) const;
+  void refuse_other_books_file(const std::string& hash) const;
   [[nodiscard]] std::string control_json() const;
   [[nodiscard]] std::string meta_text(const char* name) const;
 };
@@ -275,10 +277,28 @@ std::optional<std::int64_t> Ingestion::already_there(const std::string& hash) {
       {Argument::int4(source_.source_id), Argument::text(hex(hash))});
   if (spi.rows() == 0) return std::nullopt;
   const std::int64_t found = spi.int8(0, 0);
+  if (spi.text(0, 1) == "superseded") {
+    pg::warn("statement " + std::to_string(found) +
+             " has these bytes already, and another has taken its place");
+  }
   if (spi.text(0, 1) != "rejected") return found;
   // What was rejected may be tried again: the format may have been mended since.
   statement_id_ = found;
   return std::nullopt;
+}
+
+// A file that was taken for the other book's would agree with itself, and the day would be proved.
+void Ingestion::refuse_other_books_file(const std::string& hash) const {
+  Spi spi;
+  spi.run(
+      "SELECT f.name, s.book, s.statement_id FROM reconcile.statement s JOIN reconcile.source f USING "
+      "(source_id) WHERE s.channel = $1 AND s.book <> $2 AND s.sha256 = decode($3, 'hex') "
+      "AND s.state IN ('accepted', 'control_mismatch') LIMIT 1",
+      {Argument::text(source_.channel), Argument::text(source_.book), Argument::text(hex(hash))});
+  if (spi.rows() == 0) return;
+  throw Rejected{"source \"" + spi.text(0, 0) + "\" has the same bytes in its " + spi.text(0, 1) +
+                 " book, as statement " + std::to_string(spi.int8(0, 2)) +
+                 ": is it the right file for this source?"};
 }
 
 void Ingestion::begin(const std::string& hash) {
@@ -530,6 +550,7 @@ std::int64_t Ingestion::run() {
   std::optional<Rejected> rejected;
   try {
     pg::in_subtransaction([&] {
+      refuse_other_books_file(hash);
       Progress::phase(pg::Phase::reading, std::nullopt, file_.bytes());
       read(sink);
       place_in_time(sink);
@@ -541,10 +562,18 @@ std::int64_t Ingestion::run() {
   } catch (const Rejected& reason) {
     rejected = reason;
   }
+  const std::string statement = "statement " + std::to_string(statement_id_) + " (" + file_name_ + ") ";
+  const char* hint = "SELECT * FROM reconcile.statement_error says why, row by row.";
   if (rejected) {
     reject(rejected->reason, sink.set_aside());
-  } else {
-    store(sink.set_aside());
+    pg::warn(statement + "is rejected", rejected->reason, hint);
+    return statement_id_;
+  }
+  store(sink.set_aside());
+  if (summary_.verdict == core::ControlVerdict::mismatch) {
+    pg::warn(statement + "does not add up to its own totals", "No run takes it without force.", hint);
+  } else if (const std::size_t lost = sink.set_aside().size(); lost > 0) {
+    pg::warn(statement + "is accepted without " + std::to_string(lost) + " of its rows", {}, hint);
   }
   return statement_id_;
 }

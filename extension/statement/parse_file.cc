@@ -9,6 +9,7 @@
 #include "extension/statement/allowed_path.h"
 #include "extension/statement/container.h"
 #include "extension/statement/format_store.h"
+#include "extension/statement/warning.h"
 
 extern "C" {
 #include <funcapi.h>
@@ -128,34 +129,26 @@ class TupleSink final : public core::RowSink {
     if (!bad.column.empty()) subject += " (column " + std::string(bad.column) + ")";
     if (!bad.column.empty() || !bad.value.empty()) subject += " '" + std::string(bad.value) + "'";
     if (!subject.empty()) subject += " ";
-    warn("line " + std::to_string(bad.place.line) + " is set aside: " + subject + std::string(bad.reason),
-         std::string(bad.raw));
+    pg::warn("line " + std::to_string(bad.place.line) + " is set aside: " + subject + std::string(bad.reason),
+             std::string(bad.raw));
   }
 
   void summarise(const core::StatementSummary& summary) {
     if (bad_rows_ > warnings_max)
-      warn(std::to_string(bad_rows_) + " rows are set aside; the first 20 are shown", "");
+      pg::warn(std::to_string(bad_rows_) + " rows are set aside; the first 20 are shown", "");
     for (const core::ControlLine& line : summary.controls) {
       if (line.agrees) continue;
-      warn("control total " + line.name + ": the file states '" + line.stated + "', its rows give " +
-               line.computed,
-           "");
+      pg::warn("control total " + line.name + ": the file states '" + line.stated + "', its rows give " +
+                   line.computed,
+               "");
     }
-    for (const std::string& warning : summary.warnings) warn(warning, "");
+    for (const std::string& warning : summary.warnings) pg::warn(warning);
   }
 
  private:
   ReturnSetInfo* result_;
   MemoryContext row_memory_;
   std::int64_t bad_rows_ = 0;
-
-  static void warn(const std::string& message, const std::string& detail) {
-    const char* text = message.c_str();
-    const char* more = detail.c_str();
-    pg::guarded([=] {
-      ereport(WARNING, (errmsg_internal("%s", text), more[0] != '\0' ? errdetail_internal("%s", more) : 0));
-    });
-  }
 };
 
 }  // namespace

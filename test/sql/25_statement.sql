@@ -1,7 +1,7 @@
 -- The file road: formats, dry looks, statements, quarantine, re-issues, folders. Fixtures are made here.
 \setenv SCRATCH :scratch
 BEGIN;
-SELECT plan(80);
+SELECT plan(82);
 
 SET LOCAL client_min_messages = error;
 SELECT reconcile.create_channel('alipay', 'Asia/Shanghai', 'CNY', account => '2088', first_date => '2026-11-01');
@@ -116,6 +116,15 @@ SELECT is((SELECT entry_totals FROM reconcile.statement WHERE statement_id = :fi
 SELECT pg_temp.same(format('SELECT source_key, amount, business_date, statement_id FROM reconcile.entry ORDER BY source_key'),
   format($$ VALUES ('%s/1', 10.00, date '2026-11-21', %s::bigint), ('%s/2', -4.00, date '2026-11-21', %s) $$,
          :first_statement, :first_statement, :first_statement, :first_statement), 'its entries');
+
+-- ---- the file of the other book ----
+SELECT reconcile.create_file_source('our records', 'alipay', 'alipay.trade', NULL, '2088', book => 'internal',
+                                    options => '{"expected": false}') AS our_source \gset
+SELECT reconcile.ingest_file('our records', :'alipay_file') AS strayed_statement \gset
+SELECT is((SELECT state || ': ' || reason FROM reconcile.statement WHERE statement_id = :strayed_statement),
+  format('rejected: source "alipay bills" has the same bytes in its trade book, as statement %s: is it the right file for this source?', :first_statement),
+  'the same bytes are not taken for both books');
+SELECT is((SELECT count(*) FROM reconcile.entry WHERE book = 'internal'), 0::bigint, 'and leave no entry');
 
 -- ---- a corrected re-issue, and one that does not agree ----
 SELECT pg_temp.write('wrong.csv', pg_temp.alipay('#交易合计：1笔，商家实收共9.99元

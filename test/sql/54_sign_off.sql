@@ -100,7 +100,7 @@ SELECT is((SELECT concat_ws(' ', signed_by, prepared_by, cardinality(runs), json
            FROM reconcile.day_close JOIN reconcile.run r ON r.current AND r.business_date = day_close.business_date),
   'test_signer {test_preparer} 1 1 t', 'with its figures and its digest');
 SELECT is(refusal(format('SELECT reconcile.sign_off(''pay'', ''a'', %L)', :'d')),
-  format('55000 | day %s of account "a" at channel "pay" is signed off already | Reopen it with reconcile.reopen_day().', :'d'), 'once');
+  format('55000 | day %s of account "a" at channel "pay" is signed off already | Signing off a day closes the days before it; this account is closed through %s. | Days are reopened from the last one backwards, with reconcile.reopen_day().', :'d', :'d'), 'once');
 SELECT is(refusal(format('SELECT reconcile.run(''pay'', %L)', :'d')),
   format('55000 | day %s of account "a" at channel "pay" is signed off | The account is signed off through %s. | Reopen it with reconcile.reopen_day(), or leave it: late entries enter the next open day.', :'d', :'d'),
   'it is not run again');

@@ -2,7 +2,7 @@
 # Measures what docs/performance.md claims, each figure as a ratio against its peer in the same run, on a throw-away
 # server: median of BENCH_RUNS (5) after one run that is dropped. One line a figure, also in bench/results/latest.txt:
 #   bench <name> ours_s=<median> reference_s=<median> ratio=<ours/reference> target=<=<n> n=<runs> rows=<rows>
-# Environment: BENCH_ROWS (1000000), BENCH_RUNS (5), BENCH_ONLY (a name, or all), BUILD_DIR, PG_CONFIG.
+# Environment: BENCH_ROWS (1000000), BENCH_RUNS (5), BENCH_ONLY (names, separated by commas, or all), BUILD_DIR, PG_CONFIG.
 # The lines against DuckDB need `make deps-interop`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,6 +30,8 @@ seconds_of() {
   run_sql -c '\timing on' -f - <<<"$2" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1 | awk '{ printf "%.4f", $1 / 1000 }'
 }
 
+wanted() { [ "$only" = all ] || [[ ",$only," == *",$1,"* ]]; }
+
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
 export PG_RECONCILE_INTEROP=${PG_RECONCILE_INTEROP:-$BUILD_DIR/interop}
@@ -39,7 +41,7 @@ duckdb() { node "$here/duckdb.mjs" "$folder/peer.duckdb" "$(nproc)" "$@"; }
 # figure <name> <target> <ours: before> <ours> <reference: before, or duckdb> <reference>
 figure() {
   local name=$1 target=$2 ours="" reference="" i line
-  [ "$only" = all ] || [ "$only" = "$name" ] || return 0
+  wanted "$name" || return 0
   for ((i = 0; i <= runs; i++)); do
     local a b
     a=$(seconds_of "$3" "$4")
@@ -70,7 +72,7 @@ figure compare_unvacuumed_vs_scan 1.2 \
 figure compare_low_memory 1.5 "SELECT 1" "SET pg_reconcile.memory_limit = '64MB'; $compare" "SELECT 1" "$compare"
 if ! has_duckdb; then
   echo "bench compare_vs_duckdb skipped: needs DuckDB (make deps-interop)"
-elif [ "$only" = all ] || [ "$only" = compare_vs_duckdb ]; then
+elif wanted compare_vs_duckdb; then
   columns="order_no, amount, state, paid_at, buyer, shop, fee, note"
   for side in left right; do run_sql -c "COPY bench_$side ($columns) TO '$folder/server/$side.csv' CSV"; done
   for side in left right; do

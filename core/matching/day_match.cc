@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <numeric>
-#include <utility>
 #include <tuple>
+#include <utility>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -314,6 +314,7 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
     summary.right_rows = pg_atomic_read_u64(&state.rows[1]);
     summary.matched = pg_atomic_read_u64(&state.matched);
     match.replay(leftovers);
+    match.close();
   };
   if (workers > 0) {
     Progress::phase(Phase::reading_left, estimated_rows(left, right));

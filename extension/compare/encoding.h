@@ -103,10 +103,6 @@ class ValueEncoder {
     const int unused = 64 - 8 * length_;
     return (bits << unused) >> unused;
   }
-  static std::string_view payload_of(Datum value) {
-    const void* data = DatumGetPointer(value);
-    return {VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)};
-  }
   static void append_text(std::string_view text, core::ByteBuffer& out) {
     out.append_value(static_cast<std::uint32_t>(text.size()));
     out.append(text.data(), text.size());

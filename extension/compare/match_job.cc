@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <cstdio>
-#include <exception>
 
 #include "extension/pg/progress.h"
 
@@ -80,8 +79,8 @@ void initialize_match(MatchState* state, const MatchSize& size, dsm_segment* seg
   state->largest_chunk =
       std::clamp(affordable, core::ChunkStore::smallest_chunk, core::ChunkStore::largest_chunk);
   pg_atomic_init_u32(&state->participants, 0);
-  for (pg_atomic_uint64* counter : {&state->next_partition, &state->memory_taken, &state->bytes_spilled,
-                                    &state->rows[0], &state->rows[1], &state->matched}) {
+  for (pg_atomic_uint64* counter :
+       {&state->next_partition, &state->memory_taken, &state->rows[0], &state->rows[1], &state->matched}) {
     pg_atomic_init_u64(counter, 0);
   }
 }
@@ -103,12 +102,6 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
                     std::min(state.memory_limit,
                              state.participants_max * state.partitions() * 4 * state.largest_chunk)) {}
 
-  ~Chunks() override {
-    if (std::uncaught_exceptions() > 0) return;  // abort closes files, and frees shared memory
-    for (BufFile* file : files_) {
-      if (file != nullptr) BufFileClose(file);
-    }
-  }
   Chunks(const Chunks&) = delete;
   Chunks& operator=(const Chunks&) = delete;
 
@@ -144,6 +137,14 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
     const std::size_t bytes = chunk->bytes();
     guarded([=] { raw_read_chunk(file, place, target, bytes); });
     return chunk;
+  }
+
+  // Closing writes what is left of a file and may fail, so no destructor does it: after an error, abort does.
+  void close() {
+    for (BufFile* file : files_) {
+      if (file != nullptr) guarded([=] { BufFileClose(file); });
+    }
+    files_.clear();
   }
 
   // Others may read this participant's file from now on.
@@ -202,7 +203,6 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
     const core::ChunkReference written =
         in_file | (std::uint64_t{self_} << participant_shift) | (file_end_ / smallest_chunk);
     file_end_ += bytes;
-    pg_atomic_fetch_add_u64(&state_.bytes_spilled, static_cast<std::int64_t>(bytes));
     return written;
   }
 
@@ -313,6 +313,11 @@ void MatchParticipant::match(core::Interrupts& interrupts) {
   pg_atomic_fetch_add_u64(&state_.matched, static_cast<std::int64_t>(matched));
   state_.log(self_) = log.finish();
   log_->share();
+}
+
+void MatchParticipant::close() {
+  chunks_->close();
+  log_->close();
 }
 
 void MatchParticipant::replay(core::MatchReader& reader) {

@@ -38,7 +38,6 @@ struct MatchState {
   pg_atomic_uint32 participants;
   pg_atomic_uint64 next_partition;
   pg_atomic_uint64 memory_taken;
-  pg_atomic_uint64 bytes_spilled;
   pg_atomic_uint64 rows[2];
   pg_atomic_uint64 matched;
   // Per participant: both sides' partitions, then the log.
@@ -89,6 +88,9 @@ class MatchParticipant {
   void share();
   // Takes partitions until none is left. All participants have shared.
   void match(core::Interrupts& interrupts);
+
+  // Closes its files; nothing of it is read afterwards.
+  void close();
 
   // For the leader, when everybody has matched.
   void replay(core::MatchReader& reader);

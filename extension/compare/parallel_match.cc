@@ -223,6 +223,7 @@ void run_worker(void* argument) {
   {
     MatchParticipant match(*state, area);
     participate(shared, *state, hasher, match);
+    match.close();
   }
   guarded([=] { dsa_detach(area); });
 }

@@ -33,6 +33,7 @@ class ParallelMatch {
   void run(RowHasher& hasher);
   [[nodiscard]] MatchState& state() { return *state_; }
   void replay(core::MatchReader& reader) { self_->replay(reader); }
+  void close() { self_->close(); }
 
  private:
   ParallelContext* context_ = nullptr;

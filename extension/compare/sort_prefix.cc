@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "extension/pg/numeric_view.h"
+#include "extension/values/payload.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>
@@ -18,8 +19,7 @@ constexpr double highest = std::numeric_limits<double>::infinity();
 // The first three digits, at most 12 decimal places, are exact in a double; scaling by a power keeps their
 // order.
 double numeric_prefix(Datum value) {
-  const void* data = DatumGetPointer(value);
-  const NumericView view({VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)});
+  const NumericView view(payload_of(value));
   constexpr std::uint16_t minus_infinity = 0xF000;
   if (view.special != 0) return view.special == minus_infinity ? -highest : highest;
   constexpr std::size_t digits_used = 3;

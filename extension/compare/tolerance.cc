@@ -1,6 +1,7 @@
 #include "extension/compare/tolerance.h"
 
 #include "extension/pg/numeric_view.h"
+#include "extension/values/payload.h"
 
 extern "C" {
 #include <catalog/pg_type_d.h>
@@ -89,8 +90,7 @@ core::int128 magnitude(core::int128 value) {
 // 10^-12 units of a number below 10^20 with at most 12 decimals; nullopt for any other. Spares numeric's
 // arithmetic.
 std::optional<core::int128> short_units(Datum numeric) {
-  const void* data = DatumGetPointer(numeric);
-  const NumericView view({VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)});
+  const NumericView view(payload_of(numeric));
   constexpr int weight_max = 4;
   constexpr int weight_min = -3;
   const int last = view.weight - static_cast<int>(view.digit_count()) + 1;

@@ -14,6 +14,7 @@
 #include "extension/pg/numeric_view.h"
 #include "extension/pg/progress.h"
 #include "extension/pg/settings.h"
+#include "extension/values/payload.h"
 
 extern "C" {
 #include <catalog/namespace.h>
@@ -248,19 +249,14 @@ enum HeapColumn {
   heap_source_key
 };
 
-std::string_view text_of(Datum value) {
-  const void* data = DatumGetPointer(value);
-  return {VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)};
-}
-
 std::optional<std::string_view> text_of(const Datum* values, const bool* nulls, HeapColumn column) {
   if (nulls[column]) return std::nullopt;
-  return text_of(values[column]);
+  return pg::payload_of(values[column]);
 }
 
 // A numeric's digits as a Decimal; through its text where they don't fit, which says what is wrong.
 core::Decimal decimal_of(Datum value) {
-  const pg::NumericView numeric(text_of(value));
+  const pg::NumericView numeric(pg::payload_of(value));
   constexpr int fraction_groups = core::Decimal::scale_digits / 4;
   constexpr int digits_max = 8;  // 10^32: fits 128 bits
   const auto digits = static_cast<int>(numeric.digit_count());
@@ -318,23 +314,24 @@ void read_heap_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, core:
   for (const BlockNumber block : blocks) {
     scan.read_block(block, [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
       if (!DatumGetBool(values[heap_effective]) || DatumGetDateADT(values[heap_business_date]) != day ||
-          DatumGetDateADT(values[heap_recon_date]) != day || text_of(values[heap_channel]) != leg.channel ||
-          text_of(values[heap_account]) != leg.account) {
+          DatumGetDateADT(values[heap_recon_date]) != day ||
+          pg::payload_of(values[heap_channel]) != leg.channel ||
+          pg::payload_of(values[heap_account]) != leg.account) {
         return;
       }
       EntryFields fields{};
-      fields.kind = text_of(values[heap_kind]);
+      fields.kind = pg::payload_of(values[heap_kind]);
       if (std::find(leg.kinds.begin(), leg.kinds.end(), fields.kind) == leg.kinds.end()) return;
-      fields.order_key = text_of(values[heap_order_key]);
+      fields.order_key = pg::payload_of(values[heap_order_key]);
       fields.match_key = text_of(values, nulls, heap_match_key);
       fields.channel_ref = text_of(values, nulls, heap_channel_ref);
       fields.amount = decimal_of(values[heap_amount]);
       if (!nulls[heap_fee]) fields.fee = decimal_of(values[heap_fee]);
-      fields.currency = text_of(values[heap_currency]);
+      fields.currency = pg::payload_of(values[heap_currency]);
       fields.fee_currency = text_of(values, nulls, heap_settlement_currency).value_or(fields.currency);
       fields.occurred_at = nulls[heap_occurred_at] ? no_time : DatumGetTimestampTz(values[heap_occurred_at]);
       fields.source_id = DatumGetInt32(values[heap_source_id]);
-      fields.source_key = text_of(values[heap_source_key]);
+      fields.source_key = pg::payload_of(values[heap_source_key]);
       reader.take(fields, {table, (static_cast<std::uint64_t>(block) << 16) | offset}, false);
       rows++;
     });

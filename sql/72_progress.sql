@@ -3,7 +3,7 @@
 CREATE FUNCTION reconcile.progress_slots()
 RETURNS TABLE (pid integer, command text, channel text, account text, leg text, business_date date, phase text,
                rows_done bigint, rows_expected bigint, bytes_done bigint, bytes_expected bigint,
-               started_at timestamptz, phase_started_at timestamptz)
+               bytes_spilled bigint, workers integer, started_at timestamptz, phase_started_at timestamptz)
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'reconcile_progress_slots';
 COMMENT ON FUNCTION reconcile.progress_slots() IS 'What every process of this database says of its command, whoever may see it: progress() shows the caller''s share';
@@ -24,7 +24,7 @@ COMMENT ON FUNCTION reconcile.why_no_progress() IS 'Why run_progress is empty wh
 CREATE FUNCTION reconcile.progress()
 RETURNS TABLE (pid integer, command text, channel text, account text, leg text, business_date date, phase text,
                rows_done bigint, rows_expected bigint, bytes_done bigint, bytes_expected bigint,
-               started_at timestamptz, phase_started_at timestamptz)
+               bytes_spilled bigint, workers integer, started_at timestamptz, phase_started_at timestamptz)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT s.* FROM reconcile.progress_slots() s
@@ -34,7 +34,8 @@ COMMENT ON FUNCTION reconcile.progress() IS 'The commands at work in this databa
 
 CREATE VIEW reconcile.run_progress WITH (security_invoker = true) AS
 SELECT p.pid, current_database() AS database, p.command, p.channel, p.account, p.leg, p.business_date, p.phase,
-       p.rows_done, p.rows_expected, p.bytes_done, p.bytes_expected, p.started_at, p.phase_started_at
+       p.rows_done, p.rows_expected, p.bytes_done, p.bytes_expected, p.bytes_spilled, p.workers,
+       p.started_at, p.phase_started_at
 FROM reconcile.progress() p;
 COMMENT ON VIEW reconcile.run_progress IS 'Runs, comparisons and ingestions at work in this database; empty when the library is not preloaded: why_no_progress()';
 COMMENT ON COLUMN reconcile.run_progress.pid IS 'The process, as in pg_stat_activity';
@@ -49,6 +50,8 @@ COMMENT ON COLUMN reconcile.run_progress.rows_done IS 'Rows read in this phase, 
 COMMENT ON COLUMN reconcile.run_progress.rows_expected IS 'Rows that this phase should come to: the totals'' count of a run, the planner''s estimate of a comparison; NULL: not known';
 COMMENT ON COLUMN reconcile.run_progress.bytes_done IS 'Bytes of the file read in this phase, as they lie on disk; NULL: the phase reads no file';
 COMMENT ON COLUMN reconcile.run_progress.bytes_expected IS 'The size of the file';
+COMMENT ON COLUMN reconcile.run_progress.bytes_spilled IS 'Bytes of rows that wait to be matched, written to temporary files by all processes of the match at hand; NULL: an ingestion';
+COMMENT ON COLUMN reconcile.run_progress.workers IS 'Parallel workers that work with the process at this moment; NULL: an ingestion';
 COMMENT ON COLUMN reconcile.run_progress.started_at IS 'When the command started';
 COMMENT ON COLUMN reconcile.run_progress.phase_started_at IS 'When the phase started';
 

@@ -279,11 +279,6 @@ std::uint64_t expected_rows(const HeapSource* heap, const ComparedRelation& rela
   return static_cast<std::uint64_t>(std::max(relation.estimated_rows().value_or(0), executor_rows_min));
 }
 
-std::optional<std::int64_t> estimated_rows(const ComparedRelation& left, const ComparedRelation& right) {
-  if (!left.estimated_rows() || !right.estimated_rows()) return std::nullopt;
-  return *left.estimated_rows() + *right.estimated_rows();
-}
-
 }  // namespace
 
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result) {
@@ -317,7 +312,6 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
     match.close();
   };
   if (workers > 0) {
-    Progress::phase(Phase::reading_left, estimated_rows(left, right));
     ParallelMatch match(plan, secret, *left_heap, *right_heap, workers, memory_limit());
     match.run(hasher);
     take_results(match.state(), match);
@@ -337,7 +331,7 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
     read(core::Side::left, *left_source);
     Progress::phase(Phase::reading_right, right.estimated_rows());
     read(core::Side::right, *right_source);
-    Progress::phase(Phase::matching);
+    Progress::phase(Phase::matching, static_cast<std::int64_t>(state->all_rows()));
     BackendInterrupts interrupts;
     match.match(interrupts);
     take_results(*state, match);

@@ -147,7 +147,8 @@ HeapSource::Leaves HeapSource::leaves_of(const ComparedRelation& relation, core:
 }
 
 HeapSource::HeapSource(const ComparedRelation& relation, const Leaves& leaves, core::Side side,
-                       const ComparePlan& plan) {
+                       const ComparePlan& plan)
+    : expected_rows_(relation.estimated_rows()) {
   std::uint64_t first_block = 0;
   for (const Oid leaf : leaves.tables) {
     const RawSize size = guarded([=] { return raw_size(leaf); });

@@ -51,6 +51,8 @@ class HeapSource final : public RowSource {
   [[nodiscard]] std::span<const AttrNumber> attributes() const { return attributes_; }
   [[nodiscard]] std::uint64_t blocks() const;
   [[nodiscard]] std::uint64_t estimated_rows() const { return estimated_rows_; }
+  // What statistics say, for progress alone.
+  [[nodiscard]] std::optional<std::int64_t> expected_rows() const { return expected_rows_; }
   // A temporary table's pages are in this process's own memory.
   [[nodiscard]] bool is_shared() const { return is_shared_; }
 
@@ -58,6 +60,7 @@ class HeapSource final : public RowSource {
   std::vector<HeapTable> tables_;
   std::vector<AttrNumber> attributes_;
   std::uint64_t estimated_rows_ = 0;
+  std::optional<std::int64_t> expected_rows_;
   bool is_shared_ = true;
   TupleDesc description_;
 };

@@ -80,7 +80,8 @@ void initialize_match(MatchState* state, const MatchSize& size, dsm_segment* seg
       std::clamp(affordable, core::ChunkStore::smallest_chunk, core::ChunkStore::largest_chunk);
   pg_atomic_init_u32(&state->participants, 0);
   for (pg_atomic_uint64* counter :
-       {&state->next_partition, &state->memory_taken, &state->rows[0], &state->rows[1], &state->matched}) {
+       {&state->next_partition, &state->memory_taken, &state->bytes_spilled, &state->rows[0], &state->rows[1],
+        &state->rows_gathered, &state->matched}) {
     pg_atomic_init_u64(counter, 0);
   }
 }
@@ -203,6 +204,7 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
     const core::ChunkReference written =
         in_file | (std::uint64_t{self_} << participant_shift) | (file_end_ / smallest_chunk);
     file_end_ += bytes;
+    Progress::bytes_spilled(pg_atomic_add_fetch_u64(&state_.bytes_spilled, static_cast<std::int64_t>(bytes)));
     return written;
   }
 
@@ -274,6 +276,7 @@ void MatchParticipant::publish_rows() {
                           static_cast<std::int64_t>(rows_ - published_));
   published_ = rows_;
   Progress::rows_done(pg_atomic_read_u64(&state_.rows[static_cast<std::size_t>(side_)]));
+  Progress::bytes_spilled(pg_atomic_read_u64(&state_.bytes_spilled));
 }
 
 void MatchParticipant::end() {
@@ -287,13 +290,17 @@ void MatchParticipant::share() {
 }
 
 void MatchParticipant::gather(core::Side side, std::size_t partition, core::DividedRows& rows) {
-  const std::uint64_t all = pg_atomic_read_u64(&state_.rows[0]) + pg_atomic_read_u64(&state_.rows[1]);
-  rows.begin(all >> bits_, bits_);
+  rows.begin(state_.all_rows() >> bits_, bits_);
   const std::size_t participants = pg_atomic_read_u32(&state_.participants);
+  std::uint64_t gathered = 0;
   for (std::size_t i = 0; i < participants; i++) {
     core::read_chunks<core::CompactRow>(*chunks_, state_.list(i, side, partition),
-                                        [&](std::span<const core::CompactRow> part) { rows.add(part); });
+                                        [&](std::span<const core::CompactRow> part) {
+                                          rows.add(part);
+                                          gathered += part.size();
+                                        });
   }
+  Progress::rows_done(pg_atomic_add_fetch_u64(&state_.rows_gathered, static_cast<std::int64_t>(gathered)));
 }
 
 void MatchParticipant::match(core::Interrupts& interrupts) {

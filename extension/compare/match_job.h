@@ -38,11 +38,16 @@ struct MatchState {
   pg_atomic_uint32 participants;
   pg_atomic_uint64 next_partition;
   pg_atomic_uint64 memory_taken;
+  pg_atomic_uint64 bytes_spilled;
   pg_atomic_uint64 rows[2];
+  pg_atomic_uint64 rows_gathered;
   pg_atomic_uint64 matched;
   // Per participant: both sides' partitions, then the log.
   core::ChunkReference lists[FLEXIBLE_ARRAY_MEMBER];
 
+  [[nodiscard]] std::uint64_t all_rows() {
+    return pg_atomic_read_u64(&rows[0]) + pg_atomic_read_u64(&rows[1]);
+  }
   [[nodiscard]] std::size_t partitions() const { return std::size_t{1} << partition_bits; }
   [[nodiscard]] std::size_t lists_each() const { return 2 * partitions() + 1; }
   [[nodiscard]] core::ChunkReference& list(std::size_t participant, core::Side side, std::size_t partition) {

@@ -21,6 +21,7 @@ struct SharedPlan {
   std::uint32_t columns;
   std::uint32_t key_columns;
   std::uint32_t tables[2];
+  std::int64_t expected_rows[2];  // -1: not known
   pg_atomic_uint64 next_block[2];
 };
 
@@ -70,6 +71,8 @@ void fill_plan(SharedPlan* shared, const ComparePlan& plan, const core::KeyedHas
   shared->tables[1] = static_cast<std::uint32_t>(right.tables().size());
   pg_atomic_init_u64(&shared->next_block[0], 0);
   pg_atomic_init_u64(&shared->next_block[1], 0);
+  shared->expected_rows[0] = left.expected_rows().value_or(-1);
+  shared->expected_rows[1] = right.expected_rows().value_or(-1);
   const PlanArrays arrays(shared);
   for (std::size_t i = 0; i < plan.columns.size(); i++) {
     arrays.columns[i] = {plan.columns[i].operations.type, plan.columns[i].operations.collation};
@@ -90,6 +93,8 @@ void participate(SharedPlan* plan, MatchState& state, RowHasher& hasher, MatchPa
   const int phase = guarded([=] { return BarrierAttach(barrier); });
   if (phase == 0) {
     for (const core::Side side : {core::Side::left, core::Side::right}) {
+      Progress::phase(side == core::Side::left ? Phase::reading_left : Phase::reading_right,
+                      plan->expected_rows[static_cast<std::size_t>(side)]);
       match.begin(side);
       scan_heap_side(arrays.side(plan, static_cast<int>(side)), hasher, match);
       match.end();
@@ -97,8 +102,7 @@ void participate(SharedPlan* plan, MatchState& state, RowHasher& hasher, MatchPa
     match.share();
     guarded([=] { BarrierArriveAndWait(barrier, PG_WAIT_EXTENSION); });
   }
-  Progress::phase(Phase::matching, static_cast<std::int64_t>(pg_atomic_read_u64(&state.rows[0]) +
-                                                             pg_atomic_read_u64(&state.rows[1])));
+  Progress::phase(Phase::matching, static_cast<std::int64_t>(state.all_rows()));
   match.match(interrupts);
   guarded([=] { BarrierDetach(barrier); });
 }
@@ -171,12 +175,14 @@ ParallelMatch::ParallelMatch(const ComparePlan& plan, const core::KeyedHash::Sec
         [=] { return dsa_create_in_place(raw.area, area_bytes, LWTRANCHE_PARALLEL_QUERY_DSA, segment); });
     ParallelContext* context = context_;
     guarded([=] { LaunchParallelWorkers(context); });
+    Progress::workers(static_cast<std::uint32_t>(context->nworkers_launched));
   }
   self_ = std::make_unique<MatchParticipant>(*state_, area_);
 }
 
 ParallelMatch::~ParallelMatch() {
   self_.reset();
+  Progress::workers(0);
   if (std::uncaught_exceptions() > 0) return;  // abort ends the workers and leaves parallel mode
   if (area_ != nullptr) dsa_detach(area_);
   DestroyParallelContext(context_);

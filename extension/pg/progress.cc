@@ -106,6 +106,8 @@ Progress::Progress(Command command, const ProgressSubject& subject) : slot_(null
   slot_->bytes_expected = -1;
   pg_atomic_write_u64(&slot_->rows_done, 0);
   pg_atomic_write_u64(&slot_->bytes_done, 0);
+  pg_atomic_write_u64(&slot_->bytes_spilled, 0);
+  pg_atomic_write_u32(&slot_->workers, 0);
   copy_name(slot_->channel, subject.channel);
   copy_name(slot_->account, subject.account);
   copy_name(slot_->leg, subject.leg);
@@ -150,6 +152,16 @@ void Progress::rows_done(std::uint64_t rows) {
 void Progress::bytes_done(std::uint64_t bytes) {
   ProgressSlot* slot = shown();
   if (slot != nullptr) pg_atomic_write_u64(&slot->bytes_done, bytes);
+}
+
+void Progress::bytes_spilled(std::uint64_t bytes) {
+  ProgressSlot* slot = shown();
+  if (slot != nullptr) pg_atomic_write_u64(&slot->bytes_spilled, bytes);
+}
+
+void Progress::workers(std::uint32_t count) {
+  ProgressSlot* slot = shown();
+  if (slot != nullptr) pg_atomic_write_u32(&slot->workers, count);
 }
 
 }  // namespace pg_reconcile::pg

@@ -49,10 +49,12 @@ struct ProgressSlot {
   std::int32_t business_date;  // days since 2000-01-01
   std::int64_t started_at;     // microseconds since 2000-01-01 UTC
   std::int64_t phase_started_at;
-  std::int64_t rows_expected;   // -1: not known
-  pg_atomic_uint64 rows_done;   // within the phase
-  std::int64_t bytes_expected;  // -1: the phase reads no file
-  pg_atomic_uint64 bytes_done;  // within the phase
+  std::int64_t rows_expected;      // -1: not known
+  pg_atomic_uint64 rows_done;      // within the phase
+  std::int64_t bytes_expected;     // -1: the phase reads no file
+  pg_atomic_uint64 bytes_done;     // within the phase
+  pg_atomic_uint64 bytes_spilled;  // by the match at hand
+  pg_atomic_uint32 workers;        // beside the process itself, at this moment
   char channel[name_bytes_max];
   char account[name_bytes_max];
   char leg[name_bytes_max];
@@ -92,6 +94,9 @@ class Progress {
                     std::optional<std::int64_t> bytes_expected = std::nullopt);
   static void rows_done(std::uint64_t rows);
   static void bytes_done(std::uint64_t bytes);
+  // Of the match at hand, by all its processes.
+  static void bytes_spilled(std::uint64_t bytes);
+  static void workers(std::uint32_t count);
 
  private:
   ProgressSlot* slot_;

@@ -88,6 +88,8 @@ enum Column {
   rows_expected,
   bytes_done,
   bytes_expected,
+  bytes_spilled,
+  workers,
   started_at,
   phase_started_at,
   columns
@@ -122,6 +124,9 @@ void raw_list(FunctionCallInfo fcinfo) {
     values[bytes_done] = Int64GetDatum(static_cast<std::int64_t>(pg_atomic_read_u64(&slot.bytes_done)));
     values[bytes_expected] = Int64GetDatum(slot.bytes_expected);
     nulls[bytes_done] = nulls[bytes_expected] = slot.bytes_expected < 0;
+    values[bytes_spilled] = Int64GetDatum(static_cast<std::int64_t>(pg_atomic_read_u64(&slot.bytes_spilled)));
+    values[workers] = Int32GetDatum(static_cast<std::int32_t>(pg_atomic_read_u32(&slot.workers)));
+    nulls[bytes_spilled] = nulls[workers] = slot.command == pg::Command::ingest;
     values[started_at] = TimestampTzGetDatum(slot.started_at);
     values[phase_started_at] = TimestampTzGetDatum(slot.phase_started_at);
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -41,6 +41,8 @@ void raw_startup() {
       pg_atomic_init_u32(&slot.changes, 0);
       pg_atomic_init_u64(&slot.rows_done, 0);
       pg_atomic_init_u64(&slot.bytes_done, 0);
+      pg_atomic_init_u64(&slot.bytes_spilled, 0);
+      pg_atomic_init_u32(&slot.workers, 0);
     }
   }
   LWLockRelease(AddinShmemInitLock);

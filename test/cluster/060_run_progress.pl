@@ -90,9 +90,22 @@ wait_for_query($node, 'postgres', q{SELECT command, channel IS NULL, phase, rows
     'compare|t|reading left|16384|20000', 60);
 ok(1, 'a comparison shows the rows it has read');
 
-# An ingestion counts rows and bytes. It stands still where its day's partition is locked.
+# One by several processes, with rows in files: again and again until it was seen at work.
 $lock->quit;
 $work->{handle}->finish;
+$node->safe_psql('postgres', q{CREATE TABLE many AS SELECT n, n % 7 AS v FROM generate_series(1, 500000) n; CREATE TABLE many_too AS SELECT n, n % 8 AS v FROM many;
+    ANALYZE many, many_too});
+$work = start_work(q{SET pg_reconcile.memory_limit = '8MB'; SET min_parallel_table_scan_size = 0;
+    DO $$ BEGIN LOOP PERFORM reconcile.compare_summary('many', 'many_too', '{n}', '{v}'); END LOOP; END $$});
+wait_for_query($node, 'postgres', q{SELECT command, workers, bytes_spilled > 1000000, rows_expected = CASE phase WHEN 'matching' THEN rows_expected ELSE 500000 END
+    FROM reconcile.run_progress WHERE workers > 0 AND bytes_spilled > 1000000}, 'compare|2|t|t', 60);
+ok(1, 'a comparison shows its workers and what it spilled');
+$node->safe_psql('postgres', 'SELECT pg_cancel_backend(pid) FROM reconcile.run_progress');
+$work->{handle}->finish;
+is($node->safe_psql('postgres', $free), '0', 'and leaves no trace');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', 'nor files');
+
+# An ingestion counts rows and bytes. It stands still where its day's partition is locked.
 my $file = PostgreSQL::Test::Utils::tempdir() . '/bill.csv';
 {
     open(my $out, '>', $file) or die "$file: $!";

@@ -50,6 +50,8 @@ COPY (SELECT 'order_key,kind,amount,channel_ref,occurred_at,status,business_date
 CREATE TABLE bench_copy AS SELECT * FROM reconcile.entry WHERE false;
 ALTER TABLE bench_copy ADD PRIMARY KEY (source_id, source_key, order_key);
 CREATE INDEX ON bench_copy (order_key);
+CREATE INDEX ON bench_copy (channel_ref) WHERE channel_ref IS NOT NULL;
+CREATE INDEX ON bench_copy (match_key) WHERE match_key <> order_key;
 CREATE INDEX ON bench_copy USING brin (business_date);
 CREATE INDEX ON bench_copy (statement_id);
 COPY (SELECT 'benchfile', '1', 'trade', 'payment', NULL, order_no, order_no, 'ref' || order_no, NULL, amount, 'CNY', NULL, NULL,

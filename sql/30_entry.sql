@@ -11,8 +11,12 @@ CREATE TABLE reconcile.entry_change (
   account    text NOT NULL,
   recon_date date NOT NULL,
   book       text NOT NULL,
-  order_key  text,
-  entries    bigint NOT NULL
+  entries    bigint NOT NULL,
+  source_id  integer,
+  order_keys  text[] COLLATE "C",
+  source_keys text[] COLLATE "C",
+  old_entry   jsonb,
+  CHECK (cardinality(order_keys) = cardinality(source_keys))
 );
 CREATE INDEX entry_change_day ON reconcile.entry_change (channel, account, recon_date);
 COMMENT ON TABLE reconcile.entry_change IS 'Append-only: what changed in which day of an account, so that a run knows what its snapshot did not see';
@@ -23,8 +27,11 @@ COMMENT ON COLUMN reconcile.entry_change.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.entry_change.account IS 'The account';
 COMMENT ON COLUMN reconcile.entry_change.recon_date IS 'The day that changed';
 COMMENT ON COLUMN reconcile.entry_change.book IS 'The book that changed';
-COMMENT ON COLUMN reconcile.entry_change.order_key IS 'The order that changed; NULL: a batch of entries, any order of the day';
 COMMENT ON COLUMN reconcile.entry_change.entries IS 'How many entries changed';
+COMMENT ON COLUMN reconcile.entry_change.source_id IS 'The source of the entries that are named';
+COMMENT ON COLUMN reconcile.entry_change.order_keys IS 'The orders that changed, an element an entry; NULL: the day had not been run, any order of it';
+COMMENT ON COLUMN reconcile.entry_change.source_keys IS 'Beside order_keys: the effective entries that came, or went; NULL elements: entries that are not effective';
+COMMENT ON COLUMN reconcile.entry_change.old_entry IS 'The effective version that went, all columns; NULL: what is named came';
 
 CREATE TABLE reconcile.entry_total (
   total_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -303,6 +310,9 @@ BEGIN
   COMMENT ON TABLE reconcile.entry_template IS 'What pg_partman gives to every partition of reconcile.entry: the primary key. Holds no rows';
 
   CREATE INDEX ON reconcile.entry (order_key);
+  -- The other names that entries are matched by: an incremental run looks up what shares them.
+  CREATE INDEX ON reconcile.entry (channel_ref) WHERE channel_ref IS NOT NULL;
+  CREATE INDEX ON reconcile.entry (match_key) WHERE match_key <> order_key;
   CREATE INDEX ON reconcile.entry USING brin (business_date) WITH (pages_per_range = 32, autosummarize = on);
   -- Prior-period items: found by the day that reconciles them, which is not the day of their partition.
   CREATE INDEX ON reconcile.entry (channel, account, recon_date) WHERE recon_date <> business_date;
@@ -328,8 +338,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF TG_OP <> 'INSERT' THEN
-    INSERT INTO reconcile.entry_change (channel, account, recon_date, book, order_key, entries)
-    VALUES (OLD.channel, OLD.account, OLD.recon_date, OLD.book, OLD.order_key, 1);
+    IF reconcile.day_has_run(OLD.channel, OLD.account, OLD.recon_date) THEN
+      INSERT INTO reconcile.entry_change (channel, account, recon_date, book, entries, source_id, order_keys, source_keys, old_entry)
+      VALUES (OLD.channel, OLD.account, OLD.recon_date, OLD.book, 1, OLD.source_id, ARRAY[OLD.order_key],
+              ARRAY[CASE WHEN OLD.effective THEN OLD.source_key END], CASE WHEN OLD.effective THEN to_jsonb(OLD) END);
+    ELSE
+      INSERT INTO reconcile.entry_change (channel, account, recon_date, book, entries)
+      VALUES (OLD.channel, OLD.account, OLD.recon_date, OLD.book, 1);
+    END IF;
     IF OLD.effective THEN
       INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
       VALUES (OLD.channel, OLD.account, OLD.recon_date, OLD.book, OLD.kind, OLD.currency, -1, -OLD.amount,
@@ -339,8 +355,14 @@ BEGIN
     END IF;
   END IF;
   IF TG_OP <> 'DELETE' THEN
-    INSERT INTO reconcile.entry_change (channel, account, recon_date, book, order_key, entries)
-    VALUES (NEW.channel, NEW.account, NEW.recon_date, NEW.book, NEW.order_key, 1);
+    IF reconcile.day_has_run(NEW.channel, NEW.account, NEW.recon_date) THEN
+      INSERT INTO reconcile.entry_change (channel, account, recon_date, book, entries, source_id, order_keys, source_keys)
+      VALUES (NEW.channel, NEW.account, NEW.recon_date, NEW.book, 1, NEW.source_id, ARRAY[NEW.order_key],
+              ARRAY[CASE WHEN NEW.effective THEN NEW.source_key END]);
+    ELSE
+      INSERT INTO reconcile.entry_change (channel, account, recon_date, book, entries)
+      VALUES (NEW.channel, NEW.account, NEW.recon_date, NEW.book, 1);
+    END IF;
     IF NEW.effective THEN
       INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
       VALUES (NEW.channel, NEW.account, NEW.recon_date, NEW.book, NEW.kind, NEW.currency, 1, NEW.amount,

@@ -118,7 +118,7 @@ BEGIN
     ORDER BY s.ordinality
     ON CONFLICT DO NOTHING
     RETURNING channel, account, book, recon_date, kind, currency, amount, fee, effective, order_key, match_key,
-              channel_ref
+              channel_ref, source_key
   ), totals AS (
     INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
     SELECT channel, account, recon_date, book, kind, currency, count(*), sum(amount), coalesce(sum(fee), 0),
@@ -127,10 +127,17 @@ BEGIN
     FROM added WHERE effective
     GROUP BY channel, account, recon_date, book, kind, currency
   ), changes AS (
-    INSERT INTO reconcile.entry_change (channel, account, recon_date, book, order_key, entries)
-    SELECT a.channel, a.account, a.recon_date, a.book, NULL, count(*)
-    FROM added a
-    GROUP BY a.channel, a.account, a.recon_date, a.book
+    INSERT INTO reconcile.entry_change (channel, account, recon_date, book, entries, source_id, order_keys, source_keys)
+    SELECT d.channel, d.account, d.recon_date, d.book, d.entries, CASE WHEN r.has_run THEN p_source_id END, n.order_keys,
+           n.source_keys
+    FROM (SELECT a.channel, a.account, a.recon_date, a.book, count(*) AS entries
+          FROM added a GROUP BY a.channel, a.account, a.recon_date, a.book) d
+    CROSS JOIN LATERAL (SELECT reconcile.day_has_run(d.channel, d.account, d.recon_date) AS has_run OFFSET 0) r
+    LEFT JOIN LATERAL (
+      SELECT array_agg(a.order_key) AS order_keys, array_agg(CASE WHEN a.effective THEN a.source_key END) AS source_keys
+      FROM added a
+      WHERE r.has_run AND a.channel = d.channel AND a.account = d.account AND a.recon_date = d.recon_date AND a.book = d.book
+    ) n ON true
   )
   SELECT count(*) INTO inserted FROM added;
   PERFORM set_config('pg_reconcile.sink_records', 'off', true);

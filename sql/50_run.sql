@@ -69,6 +69,15 @@ COMMENT ON COLUMN reconcile.run.proof IS 'Every proof line: whether it holds, an
 COMMENT ON COLUMN reconcile.run.proof_difference IS 'What the proof leaves unexplained, summed over lines and currencies; 0 when it holds';
 COMMENT ON COLUMN reconcile.run.timings IS 'Seconds per phase';
 
+-- Ingestion names what it changes in such days alone: of a day that is yet to run, everything is read.
+CREATE FUNCTION reconcile.day_has_run(p_channel text, p_account text, p_day date) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (SELECT FROM reconcile.run r
+                 WHERE r.channel = p_channel AND r.account = p_account AND r.business_date = p_day AND r.current)
+$$;
+COMMENT ON FUNCTION reconcile.day_has_run(text, text, date) IS 'Whether any leg has a run that stands for the day';
+
 CREATE TABLE reconcile.run_total (
   run_id         bigint NOT NULL REFERENCES reconcile.run ON DELETE CASCADE,
   currency       text NOT NULL,

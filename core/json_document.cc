@@ -42,15 +42,17 @@ std::string or_list(std::initializer_list<std::string_view> words) {
 struct JsonNode::Document {
   boost::json::value root;
   std::string subject;
+  std::string guide;
 };
 
 JsonNode::JsonNode(std::shared_ptr<const Document> document, const boost::json::value* value,
                    std::string path)
     : document_(std::move(document)), value_(value), path_(std::move(path)) {}
 
-JsonNode JsonNode::parse(std::string_view text, std::string_view subject) {
+JsonNode JsonNode::parse(std::string_view text, std::string_view subject, std::string_view guide) {
   auto document = std::make_shared<Document>();
   document->subject = std::string(subject);
+  document->guide = std::string(guide);
   boost::json::parse_options options;
   options.max_depth = depth_max;
   boost::json::error_code error;
@@ -58,7 +60,7 @@ JsonNode JsonNode::parse(std::string_view text, std::string_view subject) {
   if (error) {
     throw Error(sqlstate::invalid_parameter_value, "the " + document->subject + " is no JSON",
                 error.message() + ": " + std::string(text.substr(0, shown_max)),
-                "Give a JSON object; docs/formats.md describes every word.");
+                "Give a JSON document; " + document->guide + " describes every word.");
   }
   const boost::json::value* root = &document->root;
   return JsonNode(std::move(document), root, "$");
@@ -85,7 +87,7 @@ bool JsonNode::is_null() const {
 
 void JsonNode::fail(const std::string& problem) const {
   throw Error(sqlstate::invalid_parameter_value, "the " + document_->subject + " is not valid",
-              "at " + path_ + ": " + problem, "docs/formats.md describes every word, with examples.");
+              "at " + path_ + ": " + problem, document_->guide + " describes every word, with examples.");
 }
 
 void JsonNode::expected(std::string_view what) const {
@@ -155,14 +157,14 @@ bool JsonNode::boolean() const {
 
 std::int64_t JsonNode::integer(std::int64_t least, std::int64_t most) const {
   const std::string range = "an integer from " + std::to_string(least) + " to " + std::to_string(most);
-  std::int64_t number = 0;
-  if (value_->is_int64()) {
-    number = value_->get_int64();
-  } else {
-    expected(range);
-  }
-  if (number < least || number > most) expected(range);
-  return number;
+  const auto number = whole_number();
+  if (!number || *number < least || *number > most) expected(range);
+  return *number;
+}
+
+std::optional<std::int64_t> JsonNode::whole_number() const {
+  if (!value_->is_int64()) return std::nullopt;
+  return value_->get_int64();
 }
 
 std::vector<std::string> JsonNode::texts() const {

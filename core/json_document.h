@@ -15,9 +15,10 @@ namespace pg_reconcile::core {
 
 class JsonNode {
  public:
-  // Parses `text`. `subject` ("mapping", "format") is what messages call the document. Throws core::Error
-  // 22023.
-  static JsonNode parse(std::string_view text, std::string_view subject);
+  // Parses `text`. `subject` ("mapping", "format") is what messages call the document, `guide` the page that
+  // describes it. Throws core::Error 22023.
+  static JsonNode parse(std::string_view text, std::string_view subject,
+                        std::string_view guide = "docs/formats.md");
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool is_object() const;
@@ -43,6 +44,8 @@ class JsonNode {
   [[nodiscard]] std::string text() const;
   [[nodiscard]] bool boolean() const;
   [[nodiscard]] std::int64_t integer(std::int64_t least, std::int64_t most) const;
+  // nullopt for what is no number, has a fraction or an exponent, or needs more than 64 bits.
+  [[nodiscard]] std::optional<std::int64_t> whole_number() const;
   [[nodiscard]] std::vector<std::string> texts() const;  // an array of texts, or one text
   [[nodiscard]] std::string text_in(std::initializer_list<std::string_view> words) const;
   [[nodiscard]] std::string scalar_text() const;  // a text, an integer or a boolean, as text

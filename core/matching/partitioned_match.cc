@@ -36,13 +36,13 @@ void DividedRows::begin(std::uint64_t rows, unsigned bits) {
   for (std::vector<CompactRow>& part : parts_) part.clear();
 }
 
-void PartitionMatcher::index(std::span<const CompactRow> rows, std::span<const CompactRow> left,
-                             std::span<const CompactRow> right, std::uint32_t Group::*chain,
-                             std::vector<std::uint32_t>& next) {
+void KeyGroups::index(std::span<const CompactRow> rows, std::span<const CompactRow> left,
+                      std::span<const CompactRow> right, std::uint32_t Group::*chain,
+                      std::vector<std::uint32_t>& next, Interrupts& interrupts) {
   const std::size_t mask = slots_.size() - 1;
   next.resize(rows.size());
   for (std::uint32_t i = 0; i < rows.size(); i++) {
-    if (i % poll_every_rows == 0) interrupts_.poll();
+    if (i % poll_every_rows == 0) interrupts.poll();
     const Hash128& wanted = rows[i].key();
     std::size_t slot = wanted.low & mask;
     while (slots_[slot] != none) {
@@ -61,7 +61,8 @@ void PartitionMatcher::index(std::span<const CompactRow> rows, std::span<const C
   }
 }
 
-std::uint64_t PartitionMatcher::match(std::span<const CompactRow> left, std::span<const CompactRow> right) {
+void KeyGroups::build(std::span<const CompactRow> left, std::span<const CompactRow> right,
+                      Interrupts& interrupts) {
   if (left.size() + right.size() >= none) {
     throw Error(sqlstate::program_limit_exceeded, "too many rows share one key",
                 "One partition of the comparison holds more than 4,294,967,294 rows.",
@@ -69,24 +70,30 @@ std::uint64_t PartitionMatcher::match(std::span<const CompactRow> left, std::spa
   }
   groups_.clear();
   slots_.assign(std::bit_ceil(std::max<std::size_t>(16, (left.size() + right.size()) * 2)), none);
-  index(left, left, right, &Group::left, next_left_);
-  index(right, left, right, &Group::right, next_right_);
+  index(left, left, right, &Group::left, next_left_, interrupts);
+  index(right, left, right, &Group::right, next_right_, interrupts);
+}
+
+std::uint64_t PartitionMatcher::match(std::span<const CompactRow> left, std::span<const CompactRow> right) {
+  keys_.build(left, right, interrupts_);
   std::uint64_t matched = 0;
-  for (const Group& group : groups_) matched += match_group(group, left, right);
+  for (const KeyGroups::Group& group : keys_.groups()) matched += match_group(group, left, right);
   return matched;
 }
 
-std::uint64_t PartitionMatcher::match_group(const Group& group, std::span<const CompactRow> left,
+std::uint64_t PartitionMatcher::match_group(const KeyGroups::Group& group, std::span<const CompactRow> left,
                                             std::span<const CompactRow> right) {
-  if (group.right == none) {
-    missing_chain(Side::left, group.left, left, next_left_);
+  if (group.right == KeyGroups::none) {
+    for (std::uint32_t i = group.left; i != KeyGroups::none; i = keys_.next_left(i))
+      sink_.missing(Side::left, left[i].ordinal());
     return 0;
   }
-  if (group.left == none) {
-    missing_chain(Side::right, group.right, right, next_right_);
+  if (group.left == KeyGroups::none) {
+    for (std::uint32_t i = group.right; i != KeyGroups::none; i = keys_.next_right(i))
+      sink_.missing(Side::right, right[i].ordinal());
     return 0;
   }
-  if (next_left_[group.left] == none && next_right_[group.right] == none) {
+  if (keys_.is_one_to_one(group)) {
     const CompactRow& l = left[group.left];
     const CompactRow& r = right[group.right];
     if (l.equals(r)) return 1;
@@ -98,17 +105,14 @@ std::uint64_t PartitionMatcher::match_group(const Group& group, std::span<const 
   return match_many(group, left, right);
 }
 
-void PartitionMatcher::missing_chain(Side present, std::uint32_t row, std::span<const CompactRow> rows,
-                                     const std::vector<std::uint32_t>& next) {
-  for (; row != none; row = next[row]) sink_.missing(present, rows[row].ordinal());
-}
-
-std::uint64_t PartitionMatcher::match_many(const Group& group, std::span<const CompactRow> left,
+std::uint64_t PartitionMatcher::match_many(const KeyGroups::Group& group, std::span<const CompactRow> left,
                                            std::span<const CompactRow> right) {
   many_left_.clear();
   many_right_.clear();
-  for (std::uint32_t i = group.left; i != none; i = next_left_[i]) many_left_.push_back(left[i]);
-  for (std::uint32_t i = group.right; i != none; i = next_right_[i]) many_right_.push_back(right[i]);
+  for (std::uint32_t i = group.left; i != KeyGroups::none; i = keys_.next_left(i))
+    many_left_.push_back(left[i]);
+  for (std::uint32_t i = group.right; i != KeyGroups::none; i = keys_.next_right(i))
+    many_right_.push_back(right[i]);
   interrupts_.poll();
   std::sort(many_left_.begin(), many_left_.end(), CompactRow::sorts_before);
   interrupts_.poll();

@@ -33,6 +33,11 @@ class CompactRow {
 
   [[nodiscard]] const Hash128& key() const { return key_; }
   [[nodiscard]] std::uint64_t ordinal() const { return rest_ & ordinal_max; }
+  // The 80 bits of the compared columns: the low 64, and 16 more.
+  [[nodiscard]] std::uint64_t compared_low() const { return compared_; }
+  [[nodiscard]] std::uint16_t compared_high() const {
+    return static_cast<std::uint16_t>(rest_ >> ordinal_bits);
+  }
   // Both rows have this key: whether their compared columns are equal, too.
   [[nodiscard]] bool equals(const CompactRow& other) const { return (*this <=> other) == 0; }
   // By the hash of the compared columns.
@@ -101,36 +106,59 @@ class DividedRows {
   std::vector<std::vector<CompactRow>> parts_;
 };
 
-// Matches the rows of one part; returns how many pairs are exactly equal.
-// Throws core::Error 54000 beyond 2^32 - 2 rows of one partition (one key that often).
-class PartitionMatcher {
+// What is made of the rows of one part.
+class PartMatcher {
  public:
-  PartitionMatcher(MatchSink& sink, Interrupts& interrupts) : sink_(sink), interrupts_(interrupts) {}
-  std::uint64_t match(std::span<const CompactRow> left, std::span<const CompactRow> right);
+  virtual ~PartMatcher() = default;
+  // Returns how many pairs it found.
+  virtual std::uint64_t match(std::span<const CompactRow> left, std::span<const CompactRow> right) = 0;
+};
 
- private:
+// The rows of one part by their keys.
+class KeyGroups {
+ public:
   static constexpr std::uint32_t none = 0xFFFFFFFFU;
-  struct Group {  // the rows of one key: chains through next_, newest first
+  struct Group {  // the rows of one key: chains through next_left() and next_right(), newest first
     std::uint32_t left = none;
     std::uint32_t right = none;
   };
 
-  void index(std::span<const CompactRow> rows, std::span<const CompactRow> left,
-             std::span<const CompactRow> right, std::uint32_t Group::*chain,
-             std::vector<std::uint32_t>& next);
-  std::uint64_t match_group(const Group& group, std::span<const CompactRow> left,
-                            std::span<const CompactRow> right);
-  std::uint64_t match_many(const Group& group, std::span<const CompactRow> left,
-                           std::span<const CompactRow> right);
-  void missing_chain(Side present, std::uint32_t row, std::span<const CompactRow> rows,
-                     const std::vector<std::uint32_t>& next);
+  // Throws core::Error 54000 beyond 2^32 - 2 rows (one key that often).
+  void build(std::span<const CompactRow> left, std::span<const CompactRow> right, Interrupts& interrupts);
+  [[nodiscard]] const std::vector<Group>& groups() const { return groups_; }
+  [[nodiscard]] std::uint32_t next_left(std::uint32_t row) const { return next_left_[row]; }
+  [[nodiscard]] std::uint32_t next_right(std::uint32_t row) const { return next_right_[row]; }
+  [[nodiscard]] bool is_one_to_one(const Group& group) const {
+    return group.left != none && group.right != none && next_left_[group.left] == none &&
+           next_right_[group.right] == none;
+  }
 
-  MatchSink& sink_;
-  Interrupts& interrupts_;
-  // Kept between partitions, so that memory is taken once.
+ private:
+  void index(std::span<const CompactRow> rows, std::span<const CompactRow> left,
+             std::span<const CompactRow> right, std::uint32_t Group::*chain, std::vector<std::uint32_t>& next,
+             Interrupts& interrupts);
+
+  // Kept between parts, so that memory is taken once.
   std::vector<std::uint32_t> slots_;
   std::vector<Group> groups_;
   std::vector<std::uint32_t> next_left_, next_right_;
+};
+
+// Pairs rows whose compared columns are equal, and says what is left over.
+class PartitionMatcher final : public PartMatcher {
+ public:
+  PartitionMatcher(MatchSink& sink, Interrupts& interrupts) : sink_(sink), interrupts_(interrupts) {}
+  std::uint64_t match(std::span<const CompactRow> left, std::span<const CompactRow> right) override;
+
+ private:
+  std::uint64_t match_group(const KeyGroups::Group& group, std::span<const CompactRow> left,
+                            std::span<const CompactRow> right);
+  std::uint64_t match_many(const KeyGroups::Group& group, std::span<const CompactRow> left,
+                           std::span<const CompactRow> right);
+
+  MatchSink& sink_;
+  Interrupts& interrupts_;
+  KeyGroups keys_;
   std::vector<CompactRow> many_left_, many_right_;
   std::vector<LeftoverRun> over_left_, over_right_;
 };

@@ -279,6 +279,26 @@ std::uint64_t expected_rows(const HeapSource* heap, const ComparedRelation& rela
   return static_cast<std::uint64_t>(std::max(relation.estimated_rows().value_or(0), executor_rows_min));
 }
 
+// Both sides by this process, whatever reads them.
+class SourceTask final : public MatchTask {
+ public:
+  SourceTask(std::array<RowSource*, 2> sources, std::array<const ComparedRelation*, 2> relations,
+             RowHasher& hasher)
+      : sources_(sources), relations_(relations), hasher_(hasher) {}
+
+  void read(core::Side side, MatchParticipant& match) override {
+    Progress::phase(side == core::Side::left ? Phase::reading_left : Phase::reading_right,
+                    relations_[index_of(side)]->estimated_rows());
+    sources_[index_of(side)]->read(hasher_, match);
+  }
+  void match(MatchParticipant& match) override { match_rows(match); }
+
+ private:
+  std::array<RowSource*, 2> sources_;
+  std::array<const ComparedRelation*, 2> relations_;
+  RowHasher& hasher_;
+};
+
 }  // namespace
 
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result) {
@@ -304,37 +324,24 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   const int workers = left_heap != nullptr && right_heap != nullptr
                           ? parallel_workers_for(*left_heap, *right_heap, plan).count
                           : 0;
-  const auto take_results = [&](MatchState& state, auto& match) {
+  const auto take_results = [&](MatchState& state, MatchParticipant& match) {
     summary.left_rows = pg_atomic_read_u64(&state.rows[0]);
     summary.right_rows = pg_atomic_read_u64(&state.rows[1]);
     summary.matched = pg_atomic_read_u64(&state.matched);
-    match.replay(leftovers);
+    match.for_each_findings([&leftovers](core::ChunkStore& store, core::ChunkReference newest) {
+      core::replay(store, newest, leftovers);
+    });
     match.close();
   };
   if (workers > 0) {
     ParallelMatch match(plan, secret, *left_heap, *right_heap, workers, memory_limit());
     match.run(hasher);
-    take_results(match.state(), match);
+    take_results(match.state(), match.self());
   } else {
-    const MatchSize size{1, expected_rows(left_heap, left) + expected_rows(right_heap, right),
-                         memory_limit()};
-    const auto memory = std::make_unique<std::uint64_t[]>(size.state_bytes() / sizeof(std::uint64_t) + 1);
-    auto* state = reinterpret_cast<MatchState*>(memory.get());
-    initialize_match(state, size, nullptr);
-    MatchParticipant match(*state, nullptr);
-    const auto read = [&](core::Side side, RowSource& source) {
-      match.begin(side);
-      source.read(hasher, match);
-      match.end();
-    };
-    Progress::phase(Phase::reading_left, left.estimated_rows());
-    read(core::Side::left, *left_source);
-    Progress::phase(Phase::reading_right, right.estimated_rows());
-    read(core::Side::right, *right_source);
-    Progress::phase(Phase::matching, static_cast<std::int64_t>(state->all_rows()));
-    BackendInterrupts interrupts;
-    match.match(interrupts);
-    take_results(*state, match);
+    MatchAlone match({1, expected_rows(left_heap, left) + expected_rows(right_heap, right), memory_limit()});
+    SourceTask task({left_source.get(), right_source.get()}, {&left, &right}, hasher);
+    match.run(task);
+    take_results(match.state(), match.self());
   }
   if (!keep_rows) return summary;
 

@@ -303,9 +303,7 @@ void MatchParticipant::gather(core::Side side, std::size_t partition, core::Divi
   Progress::rows_done(pg_atomic_add_fetch_u64(&state_.rows_gathered, static_cast<std::int64_t>(gathered)));
 }
 
-void MatchParticipant::match(core::Interrupts& interrupts) {
-  core::MatchLog log(*log_);
-  core::PartitionMatcher matcher(log, interrupts);
+void MatchParticipant::match(core::PartMatcher& matcher, core::Interrupts& interrupts) {
   core::DividedRows left;
   core::DividedRows right;
   std::uint64_t matched = 0;
@@ -318,18 +316,20 @@ void MatchParticipant::match(core::Interrupts& interrupts) {
     for (std::size_t i = 0; i < left.parts(); i++) matched += matcher.match(left.part(i), right.part(i));
   }
   pg_atomic_fetch_add_u64(&state_.matched, static_cast<std::int64_t>(matched));
-  state_.log(self_) = log.finish();
+}
+
+core::ChunkStore& MatchParticipant::findings() {
+  return *log_;
+}
+
+void MatchParticipant::publish_findings(core::ChunkReference newest) {
+  state_.log(self_) = newest;
   log_->share();
 }
 
 void MatchParticipant::close() {
   chunks_->close();
   log_->close();
-}
-
-void MatchParticipant::replay(core::MatchReader& reader) {
-  const std::size_t participants = pg_atomic_read_u32(&state_.participants);
-  for (std::size_t i = 0; i < participants; i++) core::replay(*log_, state_.log(i), reader);
 }
 
 }  // namespace pg_reconcile::pg

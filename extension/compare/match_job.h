@@ -91,14 +91,22 @@ class MatchParticipant {
 
   // After reading: others may see what this participant read.
   void share();
-  // Takes partitions until none is left. All participants have shared.
-  void match(core::Interrupts& interrupts);
+  // Takes partitions until none is left, part by part. All participants have shared.
+  void match(core::PartMatcher& matcher, core::Interrupts& interrupts);
+
+  // Where this participant puts what it finds, while reading or matching: a list that the leader reads.
+  [[nodiscard]] core::ChunkStore& findings();
+  void publish_findings(core::ChunkReference newest);
 
   // Closes its files; nothing of it is read afterwards.
   void close();
 
-  // For the leader, when everybody has matched.
-  void replay(core::MatchReader& reader);
+  // For the leader, when everybody has published: calls `read(store, newest)` for each list of findings.
+  template <class Read>
+  void for_each_findings(Read read) {
+    const std::size_t participants = pg_atomic_read_u32(&state_.participants);
+    for (std::size_t i = 0; i < participants; i++) read(findings(), state_.log(i));
+  }
 
  private:
   class Chunks;

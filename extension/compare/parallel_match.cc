@@ -1,17 +1,8 @@
 #include "extension/compare/parallel_match.h"
 
 #include <algorithm>
-#include <exception>
 
 #include "extension/pg/progress.h"
-
-extern "C" {
-#include <access/xact.h>
-#include <optimizer/cost.h>
-#include <optimizer/paths.h>
-#include <storage/lwlock.h>
-#include <utils/wait_event.h>
-}
 
 namespace pg_reconcile::pg {
 
@@ -26,11 +17,6 @@ struct SharedPlan {
 };
 
 namespace {
-
-constexpr std::uint64_t key_plan = 1;
-constexpr std::uint64_t key_state = 2;
-constexpr std::uint64_t key_area = 3;
-constexpr std::size_t area_bytes = std::size_t{256} << 10;
 
 struct SharedColumn {
   Oid type;
@@ -85,114 +71,54 @@ void fill_plan(SharedPlan* shared, const ComparePlan& plan, const core::KeyedHas
   }
 }
 
-// Everybody's part, from the first block to the last partition.
-void participate(SharedPlan* plan, MatchState& state, RowHasher& hasher, MatchParticipant& match) {
-  BackendInterrupts interrupts;
-  const PlanArrays arrays(plan);
-  Barrier* barrier = &state.barrier;
-  const int phase = guarded([=] { return BarrierAttach(barrier); });
-  if (phase == 0) {
-    for (const core::Side side : {core::Side::left, core::Side::right}) {
-      Progress::phase(side == core::Side::left ? Phase::reading_left : Phase::reading_right,
-                      plan->expected_rows[static_cast<std::size_t>(side)]);
-      match.begin(side);
-      scan_heap_side(arrays.side(plan, static_cast<int>(side)), hasher, match);
-      match.end();
-    }
-    match.share();
-    guarded([=] { BarrierArriveAndWait(barrier, PG_WAIT_EXTENSION); });
-  }
-  Progress::phase(Phase::matching, static_cast<std::int64_t>(state.all_rows()));
-  match.match(interrupts);
-  guarded([=] { BarrierDetach(barrier); });
-}
+class CompareTask final : public MatchTask {
+ public:
+  CompareTask(SharedPlan* plan, RowHasher& hasher) : plan_(plan), hasher_(hasher) {}
 
-struct RawContext {
-  ParallelContext* context;
-  SharedPlan* plan;
-  MatchState* state;
-  void* area;
+  void read(core::Side side, MatchParticipant& match) override {
+    Progress::phase(side == core::Side::left ? Phase::reading_left : Phase::reading_right,
+                    plan_->expected_rows[static_cast<std::size_t>(side)]);
+    scan_heap_side(PlanArrays(plan_).side(plan_, static_cast<int>(side)), hasher_, match);
+  }
+  void match(MatchParticipant& match) override { match_rows(match); }
+
+ private:
+  SharedPlan* plan_;
+  RowHasher& hasher_;
 };
-
-RawContext raw_create(int workers, Size plan_size, Size state_size) {
-  EnterParallelMode();
-  RawContext raw{};
-  raw.context = CreateParallelContext("$libdir/pg_reconcile", "reconcile_match_worker", workers);
-  for (const Size bytes : {plan_size, state_size, Size{area_bytes}}) {
-    shm_toc_estimate_chunk(&raw.context->estimator, bytes);
-  }
-  shm_toc_estimate_keys(&raw.context->estimator, 3);
-  InitializeParallelDSM(raw.context);
-  shm_toc* toc = raw.context->toc;
-  raw.plan = static_cast<SharedPlan*>(shm_toc_allocate(toc, plan_size));
-  raw.state = static_cast<MatchState*>(shm_toc_allocate(toc, state_size));
-  raw.area = shm_toc_allocate(toc, area_bytes);
-  shm_toc_insert(toc, key_plan, raw.plan);
-  shm_toc_insert(toc, key_state, raw.state);
-  shm_toc_insert(toc, key_area, raw.area);
-  return raw;
-}
 
 }  // namespace
 
+void match_rows(MatchParticipant& match) {
+  BackendInterrupts interrupts;
+  core::MatchLog log(match.findings());
+  core::PartitionMatcher matcher(log, interrupts);
+  match.match(matcher, interrupts);
+  match.publish_findings(log.finish());
+}
+
 Workers parallel_workers_for(const HeapSource& left, const HeapSource& right, const ComparePlan& plan) {
-  if (!IsUnderPostmaster) return {0, "a single-user server has no workers"};
-  if (IsInParallelMode()) return {0, "it runs inside a parallel query"};
   if (!left.is_shared() || !right.is_shared()) return {0, "a temporary table is this session's alone"};
   for (const ColumnPair& column : plan.columns) {
     if (!column.encoder.numbers_values()) continue;
     return {0, "column \"" + column.left_name + "\" is of a type that has no canonical form"};
   }
-  // As the planner does for a scan: one more worker for each tripling of the least size.
-  const std::uint64_t blocks = left.blocks() + right.blocks();
-  int workers = 0;
-  for (auto threshold = static_cast<std::uint64_t>(std::max(min_parallel_table_scan_size, 1));
-       blocks >= threshold && workers < max_parallel_workers_per_gather; threshold *= 3) {
-    workers++;
-  }
-  if (workers > 0) return {workers, std::to_string(blocks) + " blocks on both sides"};
-  return {0, max_parallel_workers_per_gather == 0 ? "max_parallel_workers_per_gather is 0"
-                                                  : "less than min_parallel_table_scan_size"};
+  return workers_for_blocks(left.blocks() + right.blocks());
 }
 
 ParallelMatch::ParallelMatch(const ComparePlan& plan, const core::KeyedHash::Secret& secret,
                              const HeapSource& left, const HeapSource& right, int workers,
-                             std::uint64_t memory_limit) {
-  const MatchSize size{static_cast<std::uint32_t>(workers) + 1,
-                       left.estimated_rows() + right.estimated_rows(), memory_limit};
-  const std::size_t plan_size = plan_bytes(plan, left, right);
-  const std::size_t state_size = size.state_bytes();
-  const RawContext raw = guarded([=] { return raw_create(workers, plan_size, state_size); });
-  context_ = raw.context;
-  plan_ = raw.plan;
-  state_ = raw.state;
-  fill_plan(plan_, plan, secret, left, right);
-  // Without a segment (none was to be had) there are no workers either, and everything is private.
-  dsm_segment* segment = context_->seg;
-  initialize_match(state_, size, segment);
-  if (segment != nullptr) {
-    area_ = guarded(
-        [=] { return dsa_create_in_place(raw.area, area_bytes, LWTRANCHE_PARALLEL_QUERY_DSA, segment); });
-    ParallelContext* context = context_;
-    guarded([=] { LaunchParallelWorkers(context); });
-    Progress::workers(static_cast<std::uint32_t>(context->nworkers_launched));
-  }
-  self_ = std::make_unique<MatchParticipant>(*state_, area_);
-}
-
-ParallelMatch::~ParallelMatch() {
-  self_.reset();
-  Progress::workers(0);
-  if (std::uncaught_exceptions() > 0) return;  // abort ends the workers and leaves parallel mode
-  if (area_ != nullptr) dsa_detach(area_);
-  DestroyParallelContext(context_);
-  ExitParallelMode();
+                             std::uint64_t memory_limit)
+    : workers_("reconcile_match_worker", plan_bytes(plan, left, right),
+               {static_cast<std::uint32_t>(workers) + 1, left.estimated_rows() + right.estimated_rows(),
+                memory_limit}) {
+  fill_plan(static_cast<SharedPlan*>(workers_.plan()), plan, secret, left, right);
+  workers_.launch();
 }
 
 void ParallelMatch::run(RowHasher& hasher) {
-  participate(plan_, *state_, hasher, *self_);
-  ParallelContext* context = context_;
-  guarded([=] { WaitForParallelWorkersToFinish(context); });
+  CompareTask task(static_cast<SharedPlan*>(workers_.plan()), hasher);
+  workers_.run(task);
 }
 
 }  // namespace pg_reconcile::pg
@@ -207,14 +133,9 @@ struct WorkerArguments {
 void run_worker(void* argument) {
   using namespace pg_reconcile;
   using namespace pg_reconcile::pg;
-  const WorkerArguments arguments = *static_cast<WorkerArguments*>(argument);
-  shm_toc* toc = arguments.toc;
-  auto* shared = static_cast<SharedPlan*>(guarded([=] { return shm_toc_lookup(toc, key_plan, false); }));
-  auto* state = static_cast<MatchState*>(guarded([=] { return shm_toc_lookup(toc, key_state, false); }));
-  void* place = guarded([=] { return shm_toc_lookup(toc, key_area, false); });
-  dsm_segment* segment = arguments.segment;
-  guarded([=] { SharedFileSetAttach(&state->files, segment); });
-  dsa_area* area = guarded([=] { return dsa_attach_in_place(place, segment); });
+  const auto* arguments = static_cast<WorkerArguments*>(argument);
+  MatchWorker worker(arguments->segment, arguments->toc);
+  auto* shared = static_cast<SharedPlan*>(worker.plan());
 
   ComparePlan plan;
   plan.key_count = shared->key_columns;
@@ -226,12 +147,8 @@ void run_worker(void* argument) {
   }
   const core::KeyedHash hash(shared->secret);
   RowHasher hasher(plan, hash);
-  {
-    MatchParticipant match(*state, area);
-    participate(shared, *state, hasher, match);
-    match.close();
-  }
-  guarded([=] { dsa_detach(area); });
+  CompareTask task(shared, hasher);
+  worker.run(task);
 }
 
 }  // namespace

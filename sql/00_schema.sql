@@ -57,3 +57,8 @@ END
 $$;
 COMMENT ON FUNCTION reconcile.grant_partman() IS 'Lets reconcile_owner use pg_partman: for a superuser, after ALTER EXTENSION pg_partman UPDATE';
 SELECT reconcile.grant_partman();
+
+CREATE FUNCTION reconcile.local_system_identifier() RETURNS bigint
+    LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'reconcile_local_system_identifier';
+COMMENT ON FUNCTION reconcile.local_system_identifier() IS 'The identity of this database cluster, as initdb made it';

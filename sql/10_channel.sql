@@ -97,25 +97,34 @@ COMMENT ON COLUMN reconcile.leg.created_by IS 'Who made this version';
 CREATE TABLE reconcile.match_rule (
   channel    text NOT NULL,
   leg        text NOT NULL,
-  pass       integer NOT NULL CHECK (pass > 0),
   version    integer NOT NULL CHECK (version > 0),
+  pass       integer NOT NULL CHECK (pass > 0),
   valid_from date NOT NULL,
-  rule       text NOT NULL CHECK (rule IN ('channel_ref', 'match_key', 'carried', 'net_order')),
+  rule       text NOT NULL CHECK (rule IN ('channel_ref', 'match_key', 'carried', 'net_order', 'pair', 'group', 'subset')),
+  name       text COLLATE "C" NOT NULL,
+  settings   jsonb NOT NULL,
   enabled    boolean NOT NULL DEFAULT true,
   created_at timestamptz NOT NULL DEFAULT now(),
   created_by name NOT NULL DEFAULT session_user,
-  PRIMARY KEY (channel, leg, pass, version)
+  xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  cluster    bigint NOT NULL DEFAULT reconcile.local_system_identifier(),
+  PRIMARY KEY (channel, leg, version, pass),
+  UNIQUE (channel, leg, version, name)
 );
-COMMENT ON TABLE reconcile.match_rule IS 'The passes of a leg, strictest first; versioned by date';
+COMMENT ON TABLE reconcile.match_rule IS 'The rules of a leg in the order of their passes, strictest first; a set has one version and one date from which it is used';
 COMMENT ON COLUMN reconcile.match_rule.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.match_rule.leg IS 'The leg';
+COMMENT ON COLUMN reconcile.match_rule.version IS 'Counts the sets of the leg from 1; a change is a new set';
 COMMENT ON COLUMN reconcile.match_rule.pass IS 'Order of the pass';
-COMMENT ON COLUMN reconcile.match_rule.version IS 'Counts from 1; a change is a new version';
-COMMENT ON COLUMN reconcile.match_rule.valid_from IS 'First business date that this version is used for';
-COMMENT ON COLUMN reconcile.match_rule.rule IS 'channel_ref: equal channel_ref, kind, amount, currency; match_key: equal match_key, kind, amount, currency; carried: both, against carried items too, after a rows later versions that take it back; net_order: equal sums of an order''s unmatched entries';
+COMMENT ON COLUMN reconcile.match_rule.valid_from IS 'First business date of the set: a day uses the set with the latest date not after it, of several the newest';
+COMMENT ON COLUMN reconcile.match_rule.rule IS 'channel_ref: equal channel_ref, kind, amount, currency; match_key: equal match_key, kind, amount, currency; carried: both, against carried items too, after a row''s later versions that take it back; net_order: equal sums of an order''s unmatched entries; pair: one to one within tolerance and window; group: equal sums of a block; subset: entries that add up to one';
+COMMENT ON COLUMN reconcile.match_rule.name IS 'The rule''s name, unique in the set; what matches and suggestions say';
+COMMENT ON COLUMN reconcile.match_rule.settings IS 'The rule as it was given';
 COMMENT ON COLUMN reconcile.match_rule.enabled IS 'Whether the pass runs';
-COMMENT ON COLUMN reconcile.match_rule.created_at IS 'When this version was made';
-COMMENT ON COLUMN reconcile.match_rule.created_by IS 'Who made this version';
+COMMENT ON COLUMN reconcile.match_rule.created_at IS 'When this set was made';
+COMMENT ON COLUMN reconcile.match_rule.created_by IS 'Who made this set';
+COMMENT ON COLUMN reconcile.match_rule.xid IS 'The transaction that made the set: runs know by it what their snapshot did not see';
+COMMENT ON COLUMN reconcile.match_rule.cluster IS 'The database cluster that xid is of: a dump carries rows into others';
 
 CREATE TABLE reconcile.fee_schedule (
   channel    text NOT NULL REFERENCES reconcile.channel,
@@ -250,11 +259,9 @@ BEGIN
             "reserve": "settlement", "reserve_release": "settlement", "fx_conversion": "settlement",
             "profit_share": "settlement"}',
           coalesce(lags, '{"left": {"payment": 1, "*": 3}, "right": {"payment": 0, "*": 3}}'), edge_window);
-  INSERT INTO reconcile.match_rule (channel, leg, pass, version, valid_from, rule)
-  VALUES (name, 'internal-trade', 1, 1, '-infinity', 'channel_ref'),
-         (name, 'internal-trade', 2, 1, '-infinity', 'match_key'),
-         (name, 'internal-trade', 3, 1, '-infinity', 'carried'),
-         (name, 'internal-trade', 4, 1, '-infinity', 'net_order');
+  INSERT INTO reconcile.match_rule (channel, leg, version, pass, valid_from, rule, name, settings)
+  SELECT create_channel.name, 'internal-trade', 1, r.pass, '-infinity', r.rule, r.rule, jsonb_build_object('rule', r.rule)
+  FROM unnest(ARRAY['channel_ref', 'match_key', 'carried', 'net_order']) WITH ORDINALITY AS r (rule, pass);
   IF account IS NOT NULL THEN
     PERFORM reconcile.create_account(name, account);
   END IF;

@@ -162,11 +162,6 @@ COMMENT ON FOREIGN DATA WRAPPER reconcile_source IS 'Where pg_reconcile''s worke
 
 -- ---- what C knows ------------------------------------------------------------------------------------------
 
-CREATE FUNCTION reconcile.local_system_identifier() RETURNS bigint
-    LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'reconcile_local_system_identifier';
-COMMENT ON FUNCTION reconcile.local_system_identifier() IS 'The identity of this database cluster, as initdb made it';
-
 CREATE FUNCTION reconcile.mapping_channels(mapping jsonb, channel text, account text, book text, currency text,
                                            time_zone text) RETURNS text[]
     LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp

@@ -285,24 +285,26 @@ CREATE TABLE reconcile.match_group (
   residual      numeric NOT NULL,
   differs       boolean NOT NULL DEFAULT false,
   tolerance     jsonb,
+  decision_id   bigint,
   run_id        bigint NOT NULL,
   created_by    name NOT NULL DEFAULT session_user,
   created_at    timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX match_group_day ON reconcile.match_group (channel, account, leg, business_date);
-COMMENT ON TABLE reconcile.match_group IS 'Matches that can''t be derived from the entries alone: across days, of several entries, or with a difference in fee or reference';
+COMMENT ON TABLE reconcile.match_group IS 'Matches that can''t be derived from the entries alone: across days, of several entries, by a configured rule, confirmed, or with a difference in fee or reference';
 COMMENT ON COLUMN reconcile.match_group.group_id IS 'The match';
 COMMENT ON COLUMN reconcile.match_group.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.match_group.account IS 'The account';
 COMMENT ON COLUMN reconcile.match_group.leg IS 'The leg';
 COMMENT ON COLUMN reconcile.match_group.business_date IS 'The day whose run made it';
-COMMENT ON COLUMN reconcile.match_group.pass IS 'The pass that found it';
-COMMENT ON COLUMN reconcile.match_group.rule IS 'Its rule';
-COMMENT ON COLUMN reconcile.match_group.rule_version IS 'The rule''s version';
+COMMENT ON COLUMN reconcile.match_group.pass IS 'The pass that found it; 0: somebody confirmed it';
+COMMENT ON COLUMN reconcile.match_group.rule IS 'Its rule''s name';
+COMMENT ON COLUMN reconcile.match_group.rule_version IS 'The version of the rule set';
 COMMENT ON COLUMN reconcile.match_group.currency IS 'The currency';
 COMMENT ON COLUMN reconcile.match_group.residual IS 'The difference that it accepts, right minus left';
 COMMENT ON COLUMN reconcile.match_group.differs IS 'A pair whose fees or references differ: a discrepancy of its own';
-COMMENT ON COLUMN reconcile.match_group.tolerance IS 'The tolerance used';
+COMMENT ON COLUMN reconcile.match_group.tolerance IS 'The rule''s amount and window that allowed it; NULL: an exact match';
+COMMENT ON COLUMN reconcile.match_group.decision_id IS 'Who confirmed it: reconcile.match_decision';
 COMMENT ON COLUMN reconcile.match_group.run_id IS 'The run';
 COMMENT ON COLUMN reconcile.match_group.created_by IS 'Who started the run, or matched by hand';
 COMMENT ON COLUMN reconcile.match_group.created_at IS 'When';
@@ -424,7 +426,7 @@ COMMENT ON COLUMN reconcile.day_close.figures IS 'run_total of these runs, as si
 COMMENT ON COLUMN reconcile.day_close.statements IS 'The day''s statements with their hashes';
 COMMENT ON COLUMN reconcile.day_close.rules IS 'Versions of legs and passes';
 COMMENT ON COLUMN reconcile.day_close.digest IS 'The runs'' digests';
-COMMENT ON COLUMN reconcile.day_close.forced IS 'What was forced or waived, and by whom';
+COMMENT ON COLUMN reconcile.day_close.forced IS 'What was forced, waived or matched by confirmation, and by whom';
 COMMENT ON COLUMN reconcile.day_close.reopened_by IS 'Who reopened the day';
 COMMENT ON COLUMN reconcile.day_close.reopened_at IS 'When it was reopened';
 COMMENT ON COLUMN reconcile.day_close.reopen_reason IS 'Why it was reopened';

@@ -135,3 +135,24 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.statement_differences(text, text, text[], date)
 IS 'Proof line e: per currency, entries and amount that a day''s statements stated when they were taken in, less what is stored under them';
+
+-- What a day's run consists of, entries aside, and its snapshot did not show. Set 1 was there before any run.
+CREATE FUNCTION reconcile.unseen_by_run(p_channel text, p_account text, p_leg text, p_day date,
+                                        p_snapshot pg_snapshot, p_cluster bigint) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('adjustment %s was approved', j.adjustment_id)
+  FROM reconcile.adjustment j JOIN reconcile.discrepancy y USING (discrepancy_id)
+  WHERE y.channel = p_channel AND y.account = p_account AND y.leg = p_leg AND j.state = 'approved' AND j.recon_date <= p_day
+    AND NOT reconcile.run_has_seen(p_snapshot, p_cluster, j.xid, j.cluster)
+  UNION ALL
+  SELECT format('suggestion %s was %s', d.suggestion_id, d.decision) FROM reconcile.match_decision d
+  WHERE d.channel = p_channel AND d.account = p_account AND d.leg = p_leg AND d.recon_date <= p_day
+    AND NOT reconcile.run_has_seen(p_snapshot, p_cluster, d.xid, d.cluster)
+  UNION ALL
+  SELECT format('match rules version %s were set', r.version) FROM reconcile.match_rule r
+  WHERE r.channel = p_channel AND r.leg = p_leg AND r.pass = 1 AND r.version > 1
+    AND r.version = reconcile.rule_set(p_channel, p_leg, p_day)
+    AND NOT reconcile.run_has_seen(p_snapshot, p_cluster, r.xid, r.cluster)
+$$;
+COMMENT ON FUNCTION reconcile.unseen_by_run(text, text, text, date, pg_snapshot, bigint) IS 'Adjustments, decisions and rules of a day, or of one before it, that the snapshot of its run did not show, in words';

@@ -81,8 +81,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.first_due_day(text, text, text) IS 'The day that a leg''s runs start with; NULL before any data';
 
--- A run stands as long as its snapshot showed all that its day consists of: entries, and adjustments approved for it or
--- for a day before it. (What it carried in is told by the days before.)
+-- A run stands as long as its snapshot showed all that its day consists of: entries, rules, and what was approved or
+-- decided for it or for a day before it. (What it carried in is told by the days before.)
 CREATE FUNCTION reconcile.first_changed_day(p_channel text, p_account text, p_leg text,
                                             p_after date DEFAULT '-infinity') RETURNS date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -98,13 +98,10 @@ AS $$
      JOIN reconcile.entry_change g ON g.channel = p_channel AND g.account = p_account AND g.recon_date = d.day
      WHERE NOT reconcile.run_has_seen(d.snapshot, d.cluster, g.xid, g.cluster)),
     (SELECT min(d.day) FROM done d
-     JOIN reconcile.adjustment j ON j.recon_date <= d.day AND j.state = 'approved'
-     JOIN reconcile.discrepancy y ON y.discrepancy_id = j.discrepancy_id
-      AND y.channel = p_channel AND y.account = p_account AND y.leg = p_leg
-     WHERE NOT reconcile.run_has_seen(d.snapshot, d.cluster, j.xid, j.cluster)))
+     WHERE EXISTS (SELECT FROM reconcile.unseen_by_run(p_channel, p_account, p_leg, d.day, d.snapshot, d.cluster))))
 $$;
 COMMENT ON FUNCTION reconcile.first_changed_day(text, text, text, date)
-IS 'The first open day after p_after that has been run and whose entries or adjustments changed since; NULL when none has';
+IS 'The first open day after p_after that has been run and whose entries, rules, adjustments or confirmed matches changed since; NULL when none has';
 
 -- The day that a leg should run next, NULL when nothing is to be done: the first day that has data or lies before a
 -- run day and has not been run, or the first run day whose data changed since.
@@ -144,10 +141,7 @@ AS $$
       AND NOT EXISTS (SELECT FROM reconcile.entry_change g
                       WHERE g.channel = p_channel AND g.account = p_account AND g.recon_date <= f.business_date
                         AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, g.xid, g.cluster))
-      AND NOT EXISTS (SELECT FROM reconcile.adjustment j JOIN reconcile.discrepancy y USING (discrepancy_id)
-                      WHERE y.channel = p_channel AND y.account = p_account AND y.leg = p_leg AND j.state = 'approved'
-                        AND j.recon_date <= f.business_date
-                        AND NOT reconcile.run_has_seen(f.snapshot, f.cluster, j.xid, j.cluster)))
+      AND NOT EXISTS (SELECT FROM reconcile.unseen_by_run(p_channel, p_account, p_leg, f.business_date, f.snapshot, f.cluster)))
 $$;
 COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';
 
@@ -261,8 +255,8 @@ $$;
 COMMENT ON FUNCTION reconcile.publish_discrepancies(text, text, text, jsonb) IS 'Writes what a chain of runs changed in the discrepancies of a leg, with an event for each change';
 
 GRANT SELECT ON reconcile.run, reconcile.run_total, reconcile.discrepancy, reconcile.discrepancy_event,
-  reconcile.open_item, reconcile.match_group, reconcile.match_item, reconcile.adjustment, reconcile.day_close
-  TO reconcile_reader;
+  reconcile.open_item, reconcile.match_group, reconcile.match_item, reconcile.match_suggestion, reconcile.match_decision,
+  reconcile.adjustment, reconcile.day_close TO reconcile_reader;
 GRANT EXECUTE ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean),
   reconcile.next_run_day(text, text, text, timestamptz, date) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON PROCEDURE reconcile.run_due(timestamptz) TO reconcile_operator, reconcile_worker;

@@ -74,11 +74,8 @@ AS $$
                   AND g.recon_date > coalesce((SELECT a.signed_through FROM reconcile.account a
                                                WHERE a.channel = p_channel AND a.account = p_account), '-infinity'))
     UNION ALL
-    SELECT 4, format('leg %s: adjustment %s was approved since run %s', r.leg, j.adjustment_id, r.run_id)
-    FROM day_run r JOIN reconcile.discrepancy y ON y.channel = p_channel AND y.account = p_account AND y.leg = r.leg
-    JOIN reconcile.adjustment j ON j.discrepancy_id = y.discrepancy_id
-    WHERE j.state = 'approved' AND j.recon_date <= p_day
-      AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, j.xid, j.cluster)
+    SELECT 4, format('leg %s: %s since run %s', r.leg, u.what, r.run_id)
+    FROM day_run r, reconcile.unseen_by_run(p_channel, p_account, r.leg, p_day, r.snapshot, r.cluster) AS u (what)
     UNION ALL
     SELECT 5, unnest(reconcile.missing_statements(p_channel, p_account, b.book, p_day)) || ' is neither in nor waived'
     FROM leg l, LATERAL (VALUES (l.left_book), (l.right_book)) AS b (book)
@@ -146,6 +143,13 @@ BEGIN
                       FROM reconcile.statement s
                       WHERE s.channel = sign_off.channel AND (s.account IS NULL OR s.account = sign_off.account)
                         AND s.business_date = sign_off.business_date AND s.state = 'waived'), '[]')
+         || coalesce((SELECT jsonb_agg(jsonb_build_object('confirmed', g.decision_id, 'leg', g.leg, 'rule', g.rule,
+                                                          'residual', g.residual, 'currency', g.currency,
+                                                          'confirmed_by', d.decided_by, 'comment', d.comment)
+                                       ORDER BY g.decision_id)
+                      FROM reconcile.match_group g JOIN reconcile.match_decision d USING (decision_id)
+                      WHERE g.channel = sign_off.channel AND g.account = sign_off.account
+                        AND g.business_date = sign_off.business_date), '[]')
   FROM reconcile.run r
   WHERE r.channel = sign_off.channel AND r.account = sign_off.account AND r.business_date = sign_off.business_date
     AND r.current

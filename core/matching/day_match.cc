@@ -44,6 +44,55 @@ bool differ(uint128 a, uint128 b) {
   return a != 0 && b != 0 && a != b;
 }
 
+uint128 digest_of(std::span<const std::uint64_t> words) {
+  const XXH128_hash_t hash = XXH3_128bits(words.data(), words.size_bytes());
+  return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
+}
+
+MatchedFigures& figures(DayMatch& match, std::uint16_t currency) {
+  if (match.figures.size() <= currency) match.figures.resize(currency + std::size_t{1});
+  return match.figures[currency];
+}
+
+// Everything that is to be known of a pair is taken while both entries are at hand.
+void add_pair(DayMatch& match, const MatchEntry& l, const MatchEntry& r, MatchedPair pair, bool references) {
+  const bool fees = fees_compare(l, r);
+  pair.fee_differs = fees && l.fee != r.fee;
+  pair.reference_differs =
+      references && (differ(l.channel_ref, r.channel_ref) || differ(l.match_key, r.match_key));
+  match.pairs.push_back(pair);
+  figures(match, l.currency).left.add(l.amount);
+  figures(match, r.currency).right.add(r.amount);
+  figures(match, l.currency).residual += r.amount - l.amount;
+  if (fees) {
+    figures(match, l.fee_currency).left_fee += l.fee;
+    figures(match, l.fee_currency).right_fee += r.fee;
+  } else if (l.has_fee && r.has_fee) {
+    figures(match, l.fee_currency).fees_not_compared++;
+  }
+  const std::uint64_t ties[] = {l.tie, r.tie};
+  match.digest += digest_of(ties);
+}
+
+void add_group(DayMatch& match, std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+               MatchedGroup group) {
+  std::vector<std::uint64_t> ties;
+  for (const std::uint32_t i : group.left) {
+    figures(match, left[i].currency).left.add(left[i].amount);
+    figures(match, left[i].currency).residual -= left[i].amount;
+    ties.push_back(left[i].tie);
+  }
+  ties.push_back(group.left.size());
+  for (const std::uint32_t i : group.right) {
+    figures(match, right[i].currency).right.add(right[i].amount);
+    figures(match, right[i].currency).residual += right[i].amount;
+    ties.push_back(right[i].tie);
+  }
+  ties.push_back(group.right.size());
+  match.digest += digest_of(ties);
+  match.groups.push_back(std::move(group));
+}
+
 class Matcher {
  public:
   Matcher(const MatchBook& left, const MatchBook& right, Interrupts& interrupts)
@@ -58,6 +107,21 @@ class Matcher {
         right_rest_(right_.size()) {
     std::iota(left_rest_.begin(), left_rest_.end(), 0);
     std::iota(right_rest_.begin(), right_rest_.end(), 0);
+  }
+
+  void take_decided(std::span<const MatchedGroup> decided) {
+    const auto is_taken = [](const std::vector<char>& taken) {
+      return [&taken](std::uint32_t i) { return taken[i] != 0; };
+    };
+    for (const MatchedGroup& group : decided) {
+      if (std::any_of(group.left.begin(), group.left.end(), is_taken(left_taken_)) ||
+          std::any_of(group.right.begin(), group.right.end(), is_taken(right_taken_))) {
+        continue;
+      }
+      for (const std::uint32_t i : group.left) left_taken_[i] = 1;
+      for (const std::uint32_t i : group.right) right_taken_[i] = 1;
+      add_match(result_, left_, right_, group, false);
+    }
   }
 
   // Entries of one key pair in the order of time, then of their ties.
@@ -195,54 +259,16 @@ class Matcher {
     return found;
   }
 
-  MatchedFigures& figures(std::uint16_t currency) {
-    if (result_.figures.size() <= currency) result_.figures.resize(currency + std::size_t{1});
-    return result_.figures[currency];
-  }
-
-  // Everything that is to be known of a pair is taken while both entries are at hand.
   void take(std::uint32_t left, std::uint32_t right, int pass) {
-    const MatchEntry& l = left_[left];
-    const MatchEntry& r = right_[right];
     left_taken_[left] = 1;
     right_taken_[right] = 1;
-    const bool fees = fees_compare(l, r);
-    result_.pairs.push_back({left, right, pass, fees && l.fee != r.fee,
-                             differ(l.channel_ref, r.channel_ref) || differ(l.match_key, r.match_key)});
-    figures(l.currency).left.add(l.amount);
-    figures(r.currency).right.add(r.amount);
-    figures(l.currency).residual += r.amount - l.amount;
-    if (fees) {
-      figures(l.fee_currency).left_fee += l.fee;
-      figures(l.fee_currency).right_fee += r.fee;
-    } else if (l.has_fee && r.has_fee) {
-      figures(l.fee_currency).fees_not_compared++;
-    }
-    const std::uint64_t ties[] = {l.tie, r.tie};
-    result_.digest += digest_of(ties);
+    add_pair(result_, left_[left], right_[right], {left, right, pass, false, false}, true);
   }
 
   void take(MatchedGroup group) {
-    std::vector<std::uint64_t> ties;
-    for (const std::uint32_t i : group.left) {
-      left_taken_[i] = 1;
-      figures(left_[i].currency).left.add(left_[i].amount);
-      ties.push_back(left_[i].tie);
-    }
-    ties.push_back(group.left.size());
-    for (const std::uint32_t i : group.right) {
-      right_taken_[i] = 1;
-      figures(right_[i].currency).right.add(right_[i].amount);
-      ties.push_back(right_[i].tie);
-    }
-    ties.push_back(group.right.size());
-    result_.digest += digest_of(ties);
-    result_.groups.push_back(std::move(group));
-  }
-
-  static uint128 digest_of(std::span<const std::uint64_t> words) {
-    const XXH128_hash_t hash = XXH3_128bits(words.data(), words.size_bytes());
-    return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
+    for (const std::uint32_t i : group.left) left_taken_[i] = 1;
+    for (const std::uint32_t i : group.right) right_taken_[i] = 1;
+    add_group(result_, left_, right_, std::move(group));
   }
 
   void net_versions(std::span<const EntryVersion> versions, std::span<const MatchEntry> entries,
@@ -316,9 +342,21 @@ class Matcher {
 
 }  // namespace
 
+void add_match(DayMatch& match, std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+               MatchedGroup group, bool references) {
+  if (group.left.size() == 1 && group.right.size() == 1) {
+    add_pair(match, left[group.left[0]], right[group.right[0]],
+             {group.left[0], group.right[0], group.pass, false, false}, references);
+  } else {
+    add_group(match, left, right, std::move(group));
+  }
+}
+
 DayMatch match_day(const MatchBook& left, const MatchBook& right, std::span<const MatchPass> passes,
-                   std::uint16_t reversal_kind, Interrupts& interrupts) {
+                   std::uint16_t reversal_kind, Interrupts& interrupts,
+                   std::span<const MatchedGroup> decided) {
   Matcher matcher(left, right, interrupts);
+  matcher.take_decided(decided);
   for (const MatchPass& pass : passes) {
     switch (pass.rule) {
       case MatchRule::channel_ref:

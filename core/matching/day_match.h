@@ -96,8 +96,16 @@ struct DayMatch {
 };
 
 // `reversal_kind` is the code of kind "reversal": an order that one book alone has, and that a reversal
-// brings back to zero, matches itself under net_order.
+// brings back to zero, matches itself under net_order. `decided` come before all passes, in their order:
+// those whose entries are all still free.
 DayMatch match_day(const MatchBook& left, const MatchBook& right, std::span<const MatchPass> passes,
-                   std::uint16_t reversal_kind, Interrupts& interrupts);
+                   std::uint16_t reversal_kind, Interrupts& interrupts,
+                   std::span<const MatchedGroup> decided = {});
+
+// Adds a match to figures and digest, and to the pairs when it is one to one, else to the groups.
+// `references`: whether a pair whose channel_ref or match_key differ is to say so. The open lists are the
+// caller's.
+void add_match(DayMatch& match, std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+               MatchedGroup group, bool references);
 
 }  // namespace pg_reconcile::core

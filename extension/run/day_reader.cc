@@ -33,9 +33,6 @@ namespace {
 
 using core::uint128;
 
-// Of entries that state no time: they pair last among equals.
-constexpr std::int64_t no_time = std::numeric_limits<std::int64_t>::max();
-
 enum Column {
   table_column,
   tuple_column,
@@ -59,16 +56,6 @@ std::string entry_columns(const char* settlement_currency, const char* prior_per
              "e.kind, e.order_key, e.match_key, e.channel_ref, trim_scale(e.amount)::text, e.currency, "
              "trim_scale(e.fee)::text, coalesce(") +
          settlement_currency + ", e.currency), e.occurred_at, e.source_id, e.source_key, " + prior_period;
-}
-
-uint128 keyed_hash(std::string_view text, std::uint64_t seed) {
-  const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), seed);
-  const uint128 value = (static_cast<uint128>(hash.high64) << 64) | hash.low64;
-  return value == 0 ? 1 : value;
-}
-
-uint128 keyed_hash(std::optional<std::string_view> text, std::uint64_t seed) {
-  return text ? keyed_hash(*text, seed) : 0;
 }
 
 // What a run takes from an entry, whoever reads it.
@@ -113,8 +100,7 @@ class BookReader {
     entry.carried = carried;
     entry.occurred_at = fields.occurred_at;
     const std::string_view source_key = fields.source_key;
-    entry.tie = XXH3_64bits_withSeed(source_key.data(), source_key.size(),
-                                     static_cast<std::uint64_t>(fields.source_id));
+    entry.tie = identity_hash(fields.source_id, source_key);
 
     sums(carried ? opening_ : in_, entry.currency).add(entry.amount);
     if (!carried) {
@@ -340,6 +326,17 @@ void read_heap_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, core:
 }
 
 }  // namespace
+
+uint128 keyed_hash(std::optional<std::string_view> text, std::uint64_t seed) {
+  if (!text) return 0;
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(text->data(), text->size(), seed);
+  const uint128 value = (static_cast<uint128>(hash.high64) << 64) | hash.low64;
+  return value == 0 ? 1 : value;
+}
+
+std::uint64_t identity_hash(std::int32_t source_id, std::string_view source_key) {
+  return XXH3_64bits_withSeed(source_key.data(), source_key.size(), static_cast<std::uint64_t>(source_id));
+}
 
 std::uint16_t Dictionary::code(std::string_view text) {
   for (std::size_t i = 0; i < texts_.size(); i++) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +16,15 @@
 #include "extension/run/leg_config.h"
 
 namespace pg_reconcile {
+
+// Of entries that state no time: they pair last among equals.
+inline constexpr std::int64_t no_time = std::numeric_limits<std::int64_t>::max();
+
+// A text under the seed of a run; 0: NULL.
+core::uint128 keyed_hash(std::optional<std::string_view> text, std::uint64_t seed);
+
+// The hash of a source's identity that is the same in every run (MatchEntry::tie).
+std::uint64_t identity_hash(std::int32_t source_id, std::string_view source_key);
 
 // Codes for texts that few entries share: kinds, currencies.
 class Dictionary {

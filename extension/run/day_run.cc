@@ -11,7 +11,6 @@
 #include "core/money/currency.h"
 #include "extension/pg/progress.h"
 #include "extension/run/control_query.h"
-#include "extension/run/stored_rows.h"
 
 namespace pg_reconcile {
 namespace {
@@ -40,11 +39,6 @@ std::uint64_t random_seed() {
                       "Check the server's random source.");
   }
   return seed;
-}
-
-// Entries by their place: a FROM list for require_new_keys().
-std::string located(const std::string& leaf) {
-  return "unnest($6::text[]::tid[]) AS u (tuple) JOIN ONLY " + leaf + " e ON e.ctid = u.tuple";
 }
 
 core::Decimal decimal_at(const pg::Spi& spi, std::uint64_t row, int column) {
@@ -78,16 +72,21 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
 
   Progress::phase(Phase::matching);
   pg::BackendInterrupts interrupts;
-  const std::vector<core::MatchPass> passes = leg_.match_passes();
-  const core::DayMatch match =
-      core::match_day(left_.match_book(), right_.match_book(), passes, kinds_.code("reversal"), interrupts);
+  const std::vector<DecidedMatch> decisions = read_decisions(spi_, leg_, day_, left_, right_, currencies_);
+  std::vector<core::MatchedGroup> confirmed;
+  for (const DecidedMatch& decision : decisions) {
+    if (decision.confirmed) confirmed.push_back(decision.group);
+  }
+  const core::DayMatch match = core::match_day(left_.match_book(), right_.match_book(), leg_.exact_passes(),
+                                               kinds_.code("reversal"), interrupts, confirmed);
   count_matches(match);
   result_.match_s = watch.lap();
 
   Progress::phase(Phase::writing);
-  write_matches(match);
-  write_open_items(Side::left, match.left_open);
-  write_open_items(Side::right, match.right_open);
+  DayWriter writer(spi_, leg_, day_, result_.run_id, left_, right_, currencies_);
+  writer.write_matches(match, decisions);
+  writer.write_open_items(Side::left, match.left_open);
+  writer.write_open_items(Side::right, match.right_open);
   Progress::phase(Phase::classifying);
   classify(ledger);
   result_.write_s = watch.lap();
@@ -145,167 +144,6 @@ void DayRun::count_matches(const core::DayMatch& match) {
   }
   for (const auto& [currency, sum] : left_.opening) figures(currency).left.opening = sum;
   for (const auto& [currency, sum] : right_.opening) figures(currency).right.opening = sum;
-}
-
-void DayRun::require_new_keys(const char* stored, Side side, const std::string& rows,
-                              const std::vector<Argument>& arguments) {
-  std::vector<Argument> all = leg_arguments();
-  all.push_back(Argument::text(book_name(side)));
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  spi_.run(std::string(
-               "SELECT e.source_id, e.source_key, (SELECT s.name FROM reconcile.source s WHERE s.source_id = "
-               "e.source_id), (SELECT string_agg(DISTINCT x.business_date::text, ', ' ORDER BY "
-               "x.business_date::text) FROM reconcile.entry x WHERE x.book = $5 AND x.source_id = "
-               "e.source_id AND x.source_key = e.source_key) FROM ") +
-               rows + " JOIN reconcile." + stored +
-               " k ON k.channel = $1 AND k.account = $2 AND k.leg = $3 AND k.book = $5 "
-               "AND k.source_id = e.source_id AND k.source_key = e.source_key "
-               "ORDER BY e.source_key COLLATE \"C\" LIMIT 1",
-           all);
-  if (spi_.rows() == 0) return;
-  const std::string source =
-      spi_.is_null(0, 2) ? std::to_string(spi_.int8(0, 0)) : "\"" + spi_.text(0, 2) + "\"";
-  throw KeyStoredTwice(
-      core::sqlstate::data_corrupted,
-      "source " + source + " has two entries under the key \"" + spi_.text(0, 1) + "\"",
-      "Account \"" + leg_.account + "\" at channel \"" + leg_.channel + "\", " + book_name(side) +
-          " book, business dates " + spi_.text(0, 3) + ".",
-      "SELECT * FROM reconcile.verify() lists every such key. Remove the entry that the source does "
-      "not have, then run the day again.");
-}
-
-void DayRun::write_matches(const core::DayMatch& match) {
-  // Stored are the matches that the entries of the day alone don't tell: with carried items, of several
-  // entries, and those whose fees or references differ.
-  struct Stored {
-    std::vector<std::uint32_t> left;
-    std::vector<std::uint32_t> right;
-    int pass;
-    bool differs;
-  };
-  std::vector<Stored> stored;
-  for (const core::MatchedPair& pair : match.pairs) {
-    const bool differs = pair.fee_differs || pair.reference_differs;
-    if (differs || left_.entries[pair.left].carried || right_.entries[pair.right].carried) {
-      stored.push_back({{pair.left}, {pair.right}, pair.pass, differs});
-    }
-  }
-  for (const core::MatchedGroup& group : match.groups)
-    stored.push_back({group.left, group.right, group.pass, false});
-  if (stored.empty()) return;
-
-  std::vector<std::int32_t> passes;
-  std::vector<std::string> rules;
-  std::vector<std::int32_t> versions;
-  std::vector<std::string> currencies;
-  std::vector<std::int32_t> differs;
-  for (const Stored& group : stored) {
-    const PassConfig& pass = leg_.pass(group.pass);
-    const core::MatchEntry& first =
-        group.left.empty() ? right_.entries[group.right[0]] : left_.entries[group.left[0]];
-    passes.push_back(group.pass);
-    rules.push_back(pass.rule);
-    versions.push_back(pass.version);
-    currencies.push_back(currencies_.text(first.currency));
-    differs.push_back(group.differs ? 1 : 0);
-  }
-  std::vector<Argument> arguments = leg_arguments();
-  for (const Argument& argument :
-       {Argument::int8(result_.run_id), Argument::int4_array(passes), Argument::text_array(rules),
-        Argument::int4_array(versions), Argument::text_array(currencies), Argument::int4_array(differs)}) {
-    arguments.push_back(argument);
-  }
-  spi_.run(
-      "WITH g AS (INSERT INTO reconcile.match_group (channel, account, leg, business_date, pass, rule, "
-      "rule_version, "
-      "currency, residual, differs, run_id) SELECT $1, $2, $3, $4, u.pass, u.rule, u.version, u.currency, 0, "
-      "u.differs = 1, $5 FROM unnest($6, $7, $8, $9, $10) WITH ORDINALITY "
-      "AS u (pass, rule, version, currency, differs, n) ORDER BY u.n RETURNING group_id) "
-      "SELECT group_id FROM g ORDER BY group_id",
-      arguments);
-  std::vector<std::int64_t> group_ids;
-  for (std::uint64_t i = 0; i < spi_.rows(); i++) group_ids.push_back(spi_.int8(i, 0));
-
-  for (const Side side : {Side::left, Side::right}) {
-    LocatedRows rows;
-    std::vector<std::int32_t> carried_sources;
-    std::vector<std::string> carried_keys;
-    std::vector<std::int64_t> carried_groups;
-    for (std::size_t g = 0; g < stored.size(); g++) {
-      for (const std::uint32_t i : side == Side::left ? stored[g].left : stored[g].right) {
-        const EntryLocation& location = book(side).locations[i];
-        if (book(side).entries[i].carried) {
-          const CarriedItem& item = book(side).carried[location.tuple];
-          carried_sources.push_back(item.source_id);
-          carried_keys.push_back(item.source_key);
-          carried_groups.push_back(group_ids[g]);
-        } else {
-          rows.add(location, group_ids[g]);
-        }
-      }
-    }
-    rows.for_each_leaf(spi_, [&](const std::string& leaf, const Argument& tuples, const Argument& numbers) {
-      require_new_keys("match_item", side, located(leaf), {tuples});
-      spi_.run(
-          "INSERT INTO reconcile.match_item (group_id, channel, account, leg, book, source_id, source_key, "
-          "amount, "
-          "fee, entry) SELECT u.group_id, $1, $2, $3, e.book, e.source_id, e.source_key, e.amount, e.fee, "
-          "to_jsonb(e) FROM unnest($4::text[]::tid[], $5) AS u (tuple, group_id) JOIN ONLY " +
-              leaf + " e ON e.ctid = u.tuple",
-          {Argument::text(leg_.channel), Argument::text(leg_.account), Argument::text(leg_.leg), tuples,
-           numbers});
-    });
-    if (!carried_keys.empty()) {
-      require_new_keys("match_item", side, "unnest($6, $7) AS e (source_id, source_key)",
-                       {Argument::int4_array(carried_sources), Argument::text_array(carried_keys)});
-      std::vector<Argument> close = leg_arguments();
-      for (const Argument& argument :
-           {Argument::text(book_name(side)), Argument::int4_array(carried_sources),
-            Argument::text_array(carried_keys), Argument::int8_array(carried_groups)}) {
-        close.push_back(argument);
-      }
-      spi_.run(
-          "WITH closed AS (UPDATE reconcile.open_item o SET closed_on = $4, closed_by = 'match' "
-          "FROM unnest($6, $7, $8) AS u (source_id, source_key, group_id) "
-          "WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 AND o.book = $5 AND o.source_id = "
-          "u.source_id "
-          "AND o.source_key = u.source_key RETURNING u.group_id, o.*) "
-          "INSERT INTO reconcile.match_item (group_id, channel, account, leg, book, source_id, source_key, "
-          "amount, fee, "
-          "entry) SELECT c.group_id, c.channel, c.account, c.leg, c.book, c.source_id, c.source_key, "
-          "c.amount, c.fee, "
-          "c.entry FROM closed c",
-          close);
-    }
-  }
-}
-
-void DayRun::write_open_items(Side side, const std::vector<std::uint32_t>& open) {
-  LocatedRows rows;
-  for (const std::uint32_t i : open) {
-    if (!book(side).entries[i].carried) rows.add(book(side).locations[i], 0);
-  }
-  rows.for_each_leaf(spi_, [&](const std::string& leaf, const Argument& tuples, const Argument&) {
-    require_new_keys("open_item", side, located(leaf), {tuples});
-    std::vector<Argument> arguments = leg_arguments();
-    arguments.push_back(tuples);
-    arguments.push_back(Argument::int4(leg_.version));
-    arguments.push_back(Argument::text(side == Side::left ? "left" : "right"));
-    spi_.run(
-        "INSERT INTO reconcile.open_item (channel, account, leg, book, source_id, source_key, order_key, "
-        "match_key, "
-        "channel_ref, kind, amount, currency, fee, occurred_at, business_date, opened_on, due_date, entry) "
-        "SELECT e.channel, e.account, $3, e.book, e.source_id, e.source_key, e.order_key, e.match_key, "
-        "e.channel_ref, "
-        "e.kind, e.amount, e.currency, e.fee, e.occurred_at, e.business_date, $4, "
-        "reconcile.item_due_date(l.lags, $7, e.kind, e.business_date, e.occurred_at, l.edge_window, "
-        "l.calendar, "
-        "c.time_zone, c.day_start), to_jsonb(e) FROM unnest($5::text[]::tid[]) AS u (tuple) JOIN ONLY " +
-            leaf +
-            " e ON e.ctid = u.tuple CROSS JOIN reconcile.channel c CROSS JOIN reconcile.leg l "
-            "WHERE c.channel = $1 AND e.account = $2 AND l.channel = $1 AND l.leg = $3 AND l.version = $6",
-        arguments);
-  });
 }
 
 // Orders whose refunds the day's entries of either book add to.

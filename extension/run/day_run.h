@@ -12,6 +12,7 @@
 #include "core/matching/proof.h"
 #include "extension/pg/spi.h"
 #include "extension/run/day_reader.h"
+#include "extension/run/day_writer.h"
 #include "extension/run/leg_config.h"
 
 namespace pg_reconcile {
@@ -35,13 +36,6 @@ struct DayResult {
   double prove_s = 0;
 };
 
-// A source has two entries under one key, in two months, and both are exceptions: the leg can't tell them
-// apart.
-class KeyStoredTwice : public core::Error {
- public:
-  using core::Error::Error;
-};
-
 class DayRun {
  public:
   // `spi` works under `snapshot`; everything that the chain wrote before is seen.
@@ -51,8 +45,6 @@ class DayRun {
   DayResult execute(core::DiscrepancyLedger& ledger);
 
  private:
-  enum class Side { left, right };
-
   // What classify_items() says of an unmatched item, of two that belong together, or of a match that differs.
   struct Finding {
     core::DiscrepancyIdentity identity;  // unless in transit
@@ -65,12 +57,6 @@ class DayRun {
   };
 
   std::int64_t expected_rows(const std::string& book);
-  void write_matches(const core::DayMatch& match);
-  // Throws KeyStoredTwice when `stored` (open_item, match_item) holds the source key of a row in `rows`, a
-  // FROM list that ends with e (source_id, source_key): another entry, of another month, has the same key.
-  void require_new_keys(const char* stored, Side side, const std::string& rows,
-                        const std::vector<pg::Argument>& arguments);
-  void write_open_items(Side side, const std::vector<std::uint32_t>& open);
   [[nodiscard]] std::vector<std::string> refunded_orders() const;
   std::vector<Finding> read_findings(core::DiscrepancyLedger& ledger);
   bool apply_adjustments(const std::vector<Finding>& findings);
@@ -81,10 +67,6 @@ class DayRun {
   void read_statements();
   void read_control();
 
-  const BookDay& book(Side side) const { return side == Side::left ? left_ : right_; }
-  const std::string& book_name(Side side) const {
-    return side == Side::left ? leg_.left_book : leg_.right_book;
-  }
   core::CurrencyFigures& figures(const std::string& currency) { return result_.figures[currency]; }
   std::vector<pg::Argument> leg_arguments() const;
 

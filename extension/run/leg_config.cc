@@ -1,6 +1,8 @@
-#include "extension/run/leg_config.h"
-
 #include <algorithm>
+
+#include <boost/json.hpp>
+
+#include "extension/run/leg_config.h"
 
 #include "core/error.h"
 
@@ -10,26 +12,59 @@ extern "C" {
 }
 
 namespace pg_reconcile {
+
+namespace json = boost::json;
+
 namespace {
 
-core::MatchRule rule_named(const std::string& name) {
-  if (name == "channel_ref") return core::MatchRule::channel_ref;
-  if (name == "match_key") return core::MatchRule::match_key;
-  if (name == "carried") return core::MatchRule::carried;
-  return core::MatchRule::net_order;
+core::MatchRule exact_rule(core::RuleKind kind) {
+  switch (kind) {
+    case core::RuleKind::channel_ref:
+      return core::MatchRule::channel_ref;
+    case core::RuleKind::match_key:
+      return core::MatchRule::match_key;
+    case core::RuleKind::carried:
+      return core::MatchRule::carried;
+    default:
+      return core::MatchRule::net_order;
+  }
+}
+
+// The set of rules that is valid on the day: its version, and the passes that are enabled.
+void load_passes(pg::Spi& spi, LegConfig& config, core::Date day) {
+  using pg::Argument;
+  spi.run(
+      "SELECT r.version, r.pass, r.name, r.enabled, r.settings::text FROM reconcile.match_rule r "
+      "WHERE r.channel = $1 AND r.leg = $2 AND r.version = reconcile.rule_set($1, $2, $3) ORDER BY r.pass",
+      {Argument::text(config.channel), Argument::text(config.leg), Argument::date(day)});
+  if (spi.rows() == 0) return;
+  std::string rules;
+  for (std::uint64_t i = 0; i < spi.rows(); i++) rules += (i == 0 ? "[" : ", ") + spi.text(i, 4);
+  const core::MatchRuleSet set = core::MatchRuleSet::parse(rules + "]");
+  config.rules_version = static_cast<std::int32_t>(spi.int8(0, 0));
+  for (std::uint64_t i = 0; i < spi.rows(); i++) {
+    const std::string name = spi.text(i, 2);
+    const auto rule = std::find_if(set.rules.begin(), set.rules.end(),
+                                   [&name](const core::RuleDefinition& r) { return r.name == name; });
+    if (spi.boolean(i, 3) && rule != set.rules.end()) {
+      config.passes.push_back({static_cast<int>(spi.int8(i, 1)), *rule});
+    }
+  }
 }
 
 }  // namespace
 
-std::vector<core::MatchPass> LegConfig::match_passes() const {
+std::vector<core::MatchPass> LegConfig::exact_passes() const {
   std::vector<core::MatchPass> found;
-  for (const PassConfig& config : passes) found.push_back(config.pass);
+  for (const PassConfig& config : passes) {
+    if (core::is_exact(config.rule.kind)) found.push_back({config.pass, exact_rule(config.rule.kind)});
+  }
   return found;
 }
 
 const PassConfig& LegConfig::pass(int number) const {
   return *std::find_if(passes.begin(), passes.end(),
-                       [number](const PassConfig& config) { return config.pass.pass == number; });
+                       [number](const PassConfig& config) { return config.pass == number; });
 }
 
 std::string date_text(core::Date day) {
@@ -72,21 +107,13 @@ LegConfig load_leg(pg::Spi& spi, const std::string& channel, const std::string& 
       {Argument::text(channel), Argument::text(leg), Argument::int4(config.version)});
   for (std::uint64_t i = 0; i < spi.rows(); i++) config.kinds.push_back(spi.text(i, 0));
 
-  spi.run(
-      "SELECT DISTINCT ON (r.pass) r.pass, r.rule, r.version, r.enabled FROM reconcile.match_rule r "
-      "WHERE r.channel = $1 AND r.leg = $2 AND r.valid_from <= $3 ORDER BY r.pass, r.valid_from DESC, "
-      "r.version DESC",
-      {Argument::text(channel), Argument::text(leg), Argument::date(day)});
-  std::string versions;
-  for (std::uint64_t i = 0; i < spi.rows(); i++) {
-    const int pass = static_cast<int>(spi.int8(i, 0));
-    const auto version = static_cast<std::int32_t>(spi.int8(i, 2));
-    if (!spi.boolean(i, 3)) continue;
-    config.passes.push_back({{pass, rule_named(spi.text(i, 1))}, spi.text(i, 1), version});
-    versions += (versions.empty() ? "\"" : ", \"") + std::to_string(pass) + "\": {\"rule\": \"" +
-                spi.text(i, 1) + "\", \"version\": " + std::to_string(version) + "}";
+  load_passes(spi, config, day);
+  json::object versions;
+  for (const PassConfig& pass : config.passes) {
+    versions[std::to_string(pass.pass)] =
+        json::object{{"rule", pass.rule.name}, {"version", config.rules_version}};
   }
-  config.rules_json = "{\"leg\": " + std::to_string(config.version) + ", \"passes\": {" + versions + "}}";
+  config.rules_json = json::serialize(json::object{{"leg", config.version}, {"passes", versions}});
   return config;
 }
 

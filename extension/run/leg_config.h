@@ -7,14 +7,14 @@
 
 #include "core/mapping/entry.h"
 #include "core/matching/day_match.h"
+#include "core/matching/match_rules.h"
 #include "extension/pg/spi.h"
 
 namespace pg_reconcile {
 
 struct PassConfig {
-  core::MatchPass pass;
-  std::string rule;
-  std::int32_t version;
+  int pass;
+  core::RuleDefinition rule;
 };
 
 struct LegConfig {
@@ -25,12 +25,13 @@ struct LegConfig {
   std::string left_book;
   std::string right_book;
   std::vector<std::string> kinds;  // the entry kinds that take part
-  std::vector<PassConfig> passes;  // enabled ones, in order
+  std::vector<PassConfig> passes;  // enabled ones, in order: exact ones, then configured rules
+  std::int32_t rules_version = 0;  // of the set of rules
   std::string rules_json;          // versions, for the run's row
   std::string control_function;    // empty: none
   std::string control_role;
 
-  [[nodiscard]] std::vector<core::MatchPass> match_passes() const;
+  [[nodiscard]] std::vector<core::MatchPass> exact_passes() const;
   [[nodiscard]] const PassConfig& pass(int number) const;
 };
 

@@ -266,6 +266,11 @@ class LegRun {
         "UPDATE reconcile.open_item o SET closed_on = NULL, closed_by = NULL WHERE o.channel = $1 "
         "AND o.account = $2 AND o.leg = $3 AND o.closed_on >= $4",
         key_arguments(first_day()));
+    // What a day suggests goes on from the day before; what is not suggested again goes at the chain's end.
+    spi.run(
+        "UPDATE reconcile.match_suggestion s SET last_date = greatest(s.business_date, $4) - 1 "
+        "WHERE s.channel = $1 AND s.account = $2 AND s.leg = $3 AND s.last_date >= $4",
+        key_arguments(first_day()));
     spi.run(
         "UPDATE reconcile.run r SET current = false WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
         "AND r.current AND r.business_date >= $4",
@@ -344,6 +349,10 @@ class LegRun {
     }
     pg::Spi spi(&snapshot);
     write_discrepancies(spi, ledger.changes());
+    spi.run(
+        "DELETE FROM reconcile.match_suggestion s WHERE s.channel = $1 AND s.account = $2 AND s.leg = $3 "
+        "AND s.last_date < s.business_date",
+        key_arguments());
     return true;
   }
 

@@ -7,6 +7,7 @@
 #   make lint               what `check` lints
 #   make fuzz               every fuzz target for FUZZ_SECONDS
 #   make deps-interop       what only interop tests and benchmarks need (DuckDB, through npm)
+#   make property           the generated tests, PROPERTY_SETS (10000) data sets each: an hour or so, for the night
 #   make bench              see bench/; compares with DuckDB after make deps-interop
 #   make demo               three business days in throw-away servers, see docs/demo.md; demo-stop ends them
 #   make clean
@@ -14,9 +15,10 @@ PG_CONFIG ?= pg_config
 BUILD_DIR ?= build
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+PROPERTY_SETS ?= 10000
 export PG_CONFIG BUILD_DIR JOBS
 
-.PHONY: all deps deps-interop install installcheck check check-version lint bench fuzz demo demo-stop clean
+.PHONY: all deps deps-interop install installcheck check check-version lint property bench fuzz demo demo-stop clean
 
 all: $(BUILD_DIR)/build.ninja
 	cmake --build $(BUILD_DIR) -j $(JOBS)
@@ -45,6 +47,10 @@ lint: deps all
 
 deps-interop:
 	@PG_RECONCILE_INTEROP=$(abspath $(BUILD_DIR))/interop .ci/install_interop.sh
+
+# Native against plain SQL, and random histories; `check` runs the same files with few data sets.
+property: deps all
+	@PROPERTY_SETS=$(PROPERTY_SETS) PG_RECONCILE_HISTORIES=$$(($(PROPERTY_SETS) / 50)) test/run_pgtap.sh test/sql/*propert*.sql
 
 bench: deps all
 	@bench/run.sh

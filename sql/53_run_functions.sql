@@ -18,10 +18,16 @@ DECLARE
   targets integer := 0;
 BEGIN
   PERFORM reconcile.require_open_channel_day(channel, business_date);
-  IF method IS DISTINCT FROM 'batch' THEN
+  IF method IS NULL OR method NOT IN ('batch', 'sql') THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('method "%s" is not known', coalesce(method, 'NULL')),
-      HINT = 'This version knows the method batch.';
+      HINT = 'This version knows the methods batch and sql.';
+  END IF;
+  IF method = 'sql' AND dry_run IS NOT TRUE THEN
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+      MESSAGE = 'method "sql" publishes nothing',
+      DETAIL = 'It finds the figures of a day with plain SQL, to check those of batch.',
+      HINT = 'Say dry_run => true; what it finds is told by the text of reconcile.comparison_sql().';
   END IF;
   IF account IS NOT NULL THEN
     PERFORM reconcile.require_account(channel, account);
@@ -37,6 +43,10 @@ BEGIN
     ORDER BY a.account, l.leg
   LOOP
     targets := targets + 1;
+    IF method = 'sql' THEN
+      RETURN NEXT reconcile.run_leg_sql(channel, target.account, target.leg, business_date, coalesce(force, false));
+      CONTINUE;
+    END IF;
     RETURN QUERY
       SELECT r.* FROM jsonb_array_elements(
         reconcile.run_leg(channel, target.account, target.leg, business_date, coalesce(dry_run, false),
@@ -52,7 +62,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean)
-IS 'Reconciles a business day of a channel: every leg of every account, or those named. Returns the runs: waiting (for what), succeeded or failed (why). dry_run writes nothing; force runs an incomplete day';
+IS 'Reconciles a business day of a channel: every leg of every account, or those named. Returns the runs: waiting (for what), succeeded or failed (why). dry_run writes nothing; force runs an incomplete day; method sql finds the figures with plain SQL';
 
 -- The day that a leg's runs start with.
 CREATE FUNCTION reconcile.first_due_day(p_channel text, p_account text, p_leg text) RETURNS date

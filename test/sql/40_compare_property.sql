@@ -2,15 +2,18 @@
 -- and negative numbers, NaN, skewed keys, one key for all rows, empty sides. Three in four are compared exactly, row
 -- for row; one in four within tolerances, by counts against a search that tries every pairing.
 --
--- How many: PGOPTIONS='-c reconcile_test.data_sets=20000' (default 2000). Another seed: reconcile_test.seed (1 to 1000).
+-- Environment: PROPERTY_SETS (how many data sets; 2000), PG_RECONCILE_SEED (1).
+\set sets 2000
+\getenv sets PROPERTY_SETS
+\set seed 1
+\getenv seed PG_RECONCILE_SEED
 BEGIN;
 SET client_min_messages = warning;
 SELECT plan(9);
 
 CREATE TEMP TABLE setting AS
-SELECT coalesce(nullif(current_setting('reconcile_test.data_sets', true), ''), '2000')::int * 3 / 4 AS exact_sets,
-       coalesce(nullif(current_setting('reconcile_test.data_sets', true), ''), '2000')::int / 4 AS tolerance_sets;
-SELECT setseed(coalesce(nullif(current_setting('reconcile_test.seed', true), ''), '1')::float8 / 1000);
+SELECT :sets * 3 / 4 AS exact_sets, :sets / 4 AS tolerance_sets;
+SELECT setseed((:seed % 100003) / 100003.0);
 
 CREATE FUNCTION pg_temp.pick(pool anyarray, size int DEFAULT NULL) RETURNS anyelement LANGUAGE sql VOLATILE
 AS $$ SELECT pool[1 + floor(random() * coalesce(least(size, cardinality(pool)), cardinality(pool)))::int] $$;

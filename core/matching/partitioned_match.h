@@ -18,7 +18,8 @@ namespace pg_reconcile::core {
 
 enum class Side : std::uint8_t { left, right };
 
-// 128 bits of the key's hash; 80 bits of the hash of all compared columns, which tell rows of one key apart;
+// 128 bits of the key's hash; 80 bits of the hash of all compared columns (with the key or without), which
+// tell rows of one key apart;
 // 48 bits that say where the row's source finds it again.
 class CompactRow {
  public:

@@ -1,6 +1,7 @@
 // Core headers first: they refuse to come after PostgreSQL's.
 #include "core/matching/byte_buffer.h"
 #include "core/matching/match_log.h"
+#include "core/matching/row_survey.h"
 
 #include "extension/compare/comparison.h"
 
@@ -15,6 +16,7 @@
 #include "extension/compare/heap_source.h"
 #include "extension/compare/parallel_match.h"
 #include "extension/compare/row_hasher.h"
+#include "extension/compare/survey.h"
 #include "extension/pg/progress.h"
 #include "extension/pg/settings.h"
 
@@ -299,6 +301,93 @@ class SourceTask final : public MatchTask {
   RowHasher& hasher_;
 };
 
+// Finds which rows have their equals on the other side, and tells `leftovers` of the others.
+class Matching {
+ public:
+  Matching(const Prepared& prepared, const core::KeyedHash::Secret& secret, RowSource& left, RowSource& right,
+           CompareSummary& summary, core::MatchReader& leftovers)
+      : prepared_(prepared),
+        secret_(secret),
+        hash_(secret),
+        hasher_(prepared.plan, hash_),
+        sources_{&left, &right},
+        heaps_{dynamic_cast<HeapSource*>(&left), dynamic_cast<HeapSource*>(&right)},
+        summary_(summary),
+        leftovers_(leftovers) {}
+
+  void run() {
+    if (heaps_[0] != nullptr && heaps_[1] != nullptr) {
+      const int workers = parallel_workers_for(*heaps_[0], *heaps_[1], prepared_.plan).count;
+      const SurveySize size{static_cast<std::uint32_t>(workers) + 1,
+                            heaps_[0]->estimated_rows() + heaps_[1]->estimated_rows(), memory_limit()};
+      if (workers > 0 ? survey_in_parallel(size) : survey_alone(size)) return;
+      // A row that differs looked like its equal in its mark, which the sums showed: each row by itself,
+      // then.
+    }
+    row_by_row();
+  }
+
+ private:
+  // Both return false when the survey does not add up; nothing has been reported then.
+  bool survey_in_parallel(const SurveySize& size) {
+    ParallelMatch match(prepared_.plan, secret_, *heaps_[0], *heaps_[1], size);
+    match.run(hasher_);
+    return take_results(&match.survey(), match.state(), match.self());
+  }
+
+  bool survey_alone(const SurveySize& size) {
+    const auto memory = std::make_unique<std::uint64_t[]>(size.state_bytes() / sizeof(std::uint64_t) + 1);
+    auto* survey = reinterpret_cast<SurveyState*>(memory.get());
+    initialize_survey(survey, size);
+    std::array<pg_atomic_uint64, 2> next_blocks;
+    for (pg_atomic_uint64& next : next_blocks) pg_atomic_init_u64(&next, 0);
+    MatchAlone match({1, size.rows, size.memory_for_rows()});
+    SurveyTask task(*survey, {heaps_[0]->side(next_blocks[0]), heaps_[1]->side(next_blocks[1])}, hasher_);
+    match.run(task);
+    return take_results(survey, match.state(), match.self());
+  }
+
+  void row_by_row() {
+    MatchAlone match({1, expected_rows(heaps_[0], prepared_.left) + expected_rows(heaps_[1], prepared_.right),
+                      memory_limit()});
+    SourceTask task(sources_, {&prepared_.left, &prepared_.right}, hasher_);
+    match.run(task);
+    take_results(nullptr, match.state(), match.self());
+  }
+
+  // What was not read again has its equal on the other side.
+  bool take_results(SurveyState* survey, MatchState& state, MatchParticipant& match) {
+    std::uint64_t rows[2];
+    std::uint64_t paired[2];
+    for (std::size_t i = 0; i < 2; i++) {
+      const std::uint64_t looked_at = pg_atomic_read_u64(&state.rows[i]);
+      rows[i] = survey == nullptr ? looked_at : pg_atomic_read_u64(&survey->rows[i]);
+      paired[i] = rows[i] - looked_at;
+    }
+    const bool is_settled =
+        survey == nullptr || (pg_atomic_read_u32(&survey->is_unsettled) == 0 && paired[0] == paired[1]);
+    if (is_settled) {
+      summary_.left_rows = rows[0];
+      summary_.right_rows = rows[1];
+      summary_.matched = paired[0] + pg_atomic_read_u64(&state.matched);
+      match.for_each_findings([this](core::ChunkStore& store, core::ChunkReference newest) {
+        core::replay(store, newest, leftovers_);
+      });
+    }
+    match.close();
+    return is_settled;
+  }
+
+  const Prepared& prepared_;
+  const core::KeyedHash::Secret& secret_;
+  core::KeyedHash hash_;
+  RowHasher hasher_;
+  std::array<RowSource*, 2> sources_;
+  std::array<HeapSource*, 2> heaps_;
+  CompareSummary& summary_;
+  core::MatchReader& leftovers_;
+};
+
 }  // namespace
 
 CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo result) {
@@ -317,32 +406,7 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
 
   CompareSummary summary;
   Leftovers leftovers(plan, summary, writer != nullptr);
-  const core::KeyedHash hash(secret);
-  RowHasher hasher(plan, hash);
-  const auto* left_heap = dynamic_cast<const HeapSource*>(left_source.get());
-  const auto* right_heap = dynamic_cast<const HeapSource*>(right_source.get());
-  const int workers = left_heap != nullptr && right_heap != nullptr
-                          ? parallel_workers_for(*left_heap, *right_heap, plan).count
-                          : 0;
-  const auto take_results = [&](MatchState& state, MatchParticipant& match) {
-    summary.left_rows = pg_atomic_read_u64(&state.rows[0]);
-    summary.right_rows = pg_atomic_read_u64(&state.rows[1]);
-    summary.matched = pg_atomic_read_u64(&state.matched);
-    match.for_each_findings([&leftovers](core::ChunkStore& store, core::ChunkReference newest) {
-      core::replay(store, newest, leftovers);
-    });
-    match.close();
-  };
-  if (workers > 0) {
-    ParallelMatch match(plan, secret, *left_heap, *right_heap, workers, memory_limit());
-    match.run(hasher);
-    take_results(match.state(), match.self());
-  } else {
-    MatchAlone match({1, expected_rows(left_heap, left) + expected_rows(right_heap, right), memory_limit()});
-    SourceTask task({left_source.get(), right_source.get()}, {&left, &right}, hasher);
-    match.run(task);
-    take_results(match.state(), match.self());
-  }
+  Matching(prepared, secret, *left_source, *right_source, summary, leftovers).run();
   if (!keep_rows) return summary;
 
   Progress::phase(Phase::writing);

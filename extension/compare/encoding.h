@@ -50,9 +50,13 @@ class ValueEncoder {
       }
       case Form::numeric: {
         const NumericView numeric(payload_of(value));
+        constexpr std::size_t digits_max = sizeof(std::uint64_t) / NumericView::digit_bytes;
+        const std::size_t count = numeric.digit_count();
+        if (count > digits_max) break;
+        // Digit by digit: a copy of so few bytes in two halves would stall the load of the whole.
         std::uint64_t digits = 0;
-        if (numeric.digits.size() > sizeof(digits)) break;
-        std::memcpy(&digits, numeric.digits.data(), numeric.digits.size());
+        for (std::size_t i = 0; i < count; i++)
+          digits = (digits << 16) | static_cast<std::uint16_t>(numeric.digit(i));
         const std::uint64_t rest = (std::uint64_t{numeric.special} << 48) |
                                    (std::uint64_t{numeric.negative} << 47) | (numeric.digits.size() << 32) |
                                    static_cast<std::uint32_t>(numeric.weight);

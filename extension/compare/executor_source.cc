@@ -154,7 +154,7 @@ void ExecutorSource::receive(TupleTableSlot* slot) {
   const MemoryContext memory = row_memory_;
   guarded([=] { raw_load(slot, row, store, memory); });
   const MemoryContext before = MemoryContextSwitchTo(memory);
-  match_->add(hasher_->hash(values_.data(), slot->tts_isnull, rows_++));
+  match_->add(hasher_->hash(values_.data(), slot->tts_isnull).compact(rows_++));
   MemoryContextSwitchTo(before);
   if (rows_ % Progress::report_rows == 0) match_->publish_rows();
   if (!memory->isReset) MemoryContextReset(memory);

@@ -1,6 +1,7 @@
 #include "extension/compare/heap_source.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "extension/pg/progress.h"
 
@@ -90,30 +91,41 @@ TupleDesc raw_description(int columns) {
 
 }  // namespace
 
-void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& match) {
+HeapSideReader::HeapSideReader(const HeapSide& side) : side_(side) {
   if (side.tables.empty()) return;
-  const std::size_t columns = side.attributes.size() / side.tables.size();
-  const std::uint64_t blocks = std::uint64_t{side.tables.back().first_block} + side.tables.back().blocks;
-  std::size_t current = side.tables.size();
-  std::optional<HeapScan> scan;
-  for (;;) {
-    const std::uint64_t from = pg_atomic_fetch_add_u64(side.next_block, blocks_at_once);
-    if (from >= blocks) break;
-    std::size_t table = current < side.tables.size() ? current : 0;
-    for (std::uint64_t block = from; block < std::min<std::uint64_t>(from + blocks_at_once, blocks);
-         block++) {
-      while (block >= std::uint64_t{side.tables[table].first_block} + side.tables[table].blocks) table++;
-      if (table != current) {
-        scan.reset();
-        scan.emplace(side.tables[table].relation, side.tables[table].blocks,
-                     side.attributes.subspan(table * columns, columns));
-        current = table;
-      }
-      const std::uint64_t place = block << 16;
-      scan->read_block(static_cast<BlockNumber>(block - side.tables[table].first_block),
-                       [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
-                         match.add(hasher.hash(values, nulls, place | offset));
-                       });
+  columns_ = side.attributes.size() / side.tables.size();
+  blocks_ = std::uint64_t{side.tables.back().first_block} + side.tables.back().blocks;
+}
+
+std::pair<std::uint64_t, std::uint64_t> HeapSideReader::next_blocks() {
+  if (blocks_ == 0) return {0, 0};
+  const std::uint64_t from = std::min(pg_atomic_fetch_add_u64(side_.next_block, blocks_at_once), blocks_);
+  return {from, std::min(from + blocks_at_once, blocks_)};
+}
+
+HeapScan& HeapSideReader::scan_of(std::uint64_t block) {
+  const auto is_in = [&](const HeapTable& table) {
+    return block >= table.first_block && block < std::uint64_t{table.first_block} + table.blocks;
+  };
+  if (!scan_ || !is_in(side_.tables[table_])) {
+    table_ = 0;
+    while (!is_in(side_.tables[table_])) table_++;
+    scan_.reset();
+    scan_.emplace(side_.tables[table_].relation, side_.tables[table_].blocks,
+                  side_.attributes.subspan(table_ * columns_, columns_));
+  }
+  return *scan_;
+}
+
+void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& match) {
+  HeapSideReader reader(side);
+  for (auto [block, end] = reader.next_blocks(); block < end; std::tie(block, end) = reader.next_blocks()) {
+    for (; block < end; block++) {
+      reader.read_block(
+          block, [](OffsetNumber) { return true; },
+          [&](const Datum* values, const bool* nulls, std::uint64_t place) {
+            match.add(hasher.hash(values, nulls).compact(place));
+          });
     }
     match.publish_rows();
   }
@@ -195,7 +207,7 @@ std::uint64_t HeapSource::blocks() const {
 void HeapSource::read(RowHasher& hasher, MatchParticipant& match) {
   pg_atomic_uint64 next_block;
   pg_atomic_init_u64(&next_block, 0);
-  scan_heap_side({tables_, attributes_, &next_block}, hasher, match);
+  scan_heap_side(side(next_block), hasher, match);
 }
 
 void HeapSource::fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visitor) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "extension/compare/row_source.h"
@@ -24,6 +25,39 @@ struct HeapSide {
   std::span<const HeapTable> tables;
   std::span<const AttrNumber> attributes;  // of each table in turn, in the order of the plan's columns
   pg_atomic_uint64* next_block;            // handed out so far
+  std::optional<std::int64_t> expected_rows;
+};
+
+// One process's reading of a side, by the side's own block numbers.
+class HeapSideReader {
+ public:
+  explicit HeapSideReader(const HeapSide& side);
+
+  // Blocks that nobody has read yet: from the first, before the second; empty when none is left.
+  std::pair<std::uint64_t, std::uint64_t> next_blocks();
+
+  // Calls `visit(const Datum* values, const bool* nulls, std::uint64_t place)` for the visible tuples of a
+  // block of which `is_wanted(OffsetNumber)` says so.
+  template <class Wanted, class Visit>
+  void read_block(std::uint64_t block, Wanted&& is_wanted, Visit&& visit) {
+    const std::uint64_t place = block << place_offset_bits;
+    scan_of(block).read_block(static_cast<BlockNumber>(block - side_.tables[table_].first_block), is_wanted,
+                              [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
+                                visit(values, nulls, place | offset);
+                              });
+  }
+
+  // A place is a block of the side and an offset in it.
+  static constexpr unsigned place_offset_bits = 16;
+
+ private:
+  HeapScan& scan_of(std::uint64_t block);
+
+  HeapSide side_;
+  std::size_t columns_ = 0;
+  std::uint64_t blocks_ = 0;
+  std::size_t table_ = 0;
+  std::optional<HeapScan> scan_;  // of table_
 };
 
 // Scans blocks until none is left.
@@ -44,6 +78,10 @@ class HeapSource final : public RowSource {
              const ComparePlan& plan);
 
   void read(RowHasher& hasher, MatchParticipant& match) override;
+  // The side as one process reads it.
+  [[nodiscard]] HeapSide side(pg_atomic_uint64& next_block) const {
+    return {tables_, attributes_, &next_block, expected_rows_};
+  }
   [[nodiscard]] TupleDesc description() const override { return description_; }
   void fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visitor) override;
 

@@ -48,7 +48,11 @@ void raw_read_chunk(BufFile* file, RawPlace place, void* target, std::size_t byt
 #endif
 }
 
-void raw_write_chunk(BufFile* file, core::Chunk* chunk) {
+// Somebody may have read elsewhere in between.
+void raw_write_chunk(BufFile* file, RawPlace place, core::Chunk* chunk) {
+  if (BufFileSeek(file, place.segment, place.offset, SEEK_SET) != 0) {
+    ereport(ERROR, (errcode_for_file_access(), errmsg("could not seek in a temporary file: %m")));
+  }
   BufFileWrite(file, chunk, chunk->bytes());
 }
 
@@ -200,7 +204,8 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
   core::ChunkReference write(core::Chunk* chunk) {
     BufFile* file = own_file();
     const std::size_t bytes = chunk->bytes();
-    guarded([=] { raw_write_chunk(file, chunk); });
+    const RawPlace place = place_of(file_end_);
+    guarded([=] { raw_write_chunk(file, place, chunk); });
     const core::ChunkReference written =
         in_file | (std::uint64_t{self_} << participant_shift) | (file_end_ / smallest_chunk);
     file_end_ += bytes;
@@ -256,6 +261,7 @@ class MatchParticipant::Chunks final : public core::ChunkStore {
 
 MatchParticipant::MatchParticipant(MatchState& state, dsa_area* area)
     : state_(state),
+      area_(area),
       self_(pg_atomic_fetch_add_u32(&state.participants, 1)),
       bits_(state.partition_bits),
       chunks_(std::make_unique<Chunks>(state, area, self_, "rows")),
@@ -283,6 +289,11 @@ void MatchParticipant::end() {
   publish_rows();
   for (std::size_t i = 0; i < writers_.size(); i++)
     state_.list(self_, side_, i) = writers_[i].finish(*chunks_);
+}
+
+core::ChunkStore& MatchParticipant::private_store() {
+  if (private_ == nullptr) private_ = std::make_unique<Chunks>(state_, nullptr, self_, "private");
+  return *private_;
 }
 
 void MatchParticipant::share() {
@@ -330,6 +341,7 @@ void MatchParticipant::publish_findings(core::ChunkReference newest) {
 void MatchParticipant::close() {
   chunks_->close();
   log_->close();
+  if (private_ != nullptr) private_->close();
 }
 
 }  // namespace pg_reconcile::pg

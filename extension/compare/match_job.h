@@ -80,6 +80,8 @@ class MatchParticipant {
   MatchParticipant(const MatchParticipant&) = delete;
   MatchParticipant& operator=(const MatchParticipant&) = delete;
 
+  [[nodiscard]] dsa_area* area() const { return area_; }
+
   void begin(core::Side side);
   void add(const core::CompactRow& row) {
     writers_[core::partition_of(row, bits_)].append(row, *store_);
@@ -88,6 +90,9 @@ class MatchParticipant {
   // Tells the others how many rows there are so far.
   void publish_rows();
   void end();
+
+  // A store of this process alone, under the same limit of memory, until close().
+  core::ChunkStore& private_store();
 
   // After reading: others may see what this participant read.
   void share();
@@ -113,6 +118,7 @@ class MatchParticipant {
   void gather(core::Side side, std::size_t partition, core::DividedRows& rows);
 
   MatchState& state_;
+  dsa_area* area_;
   std::uint32_t self_;
   unsigned bits_;
   core::Side side_ = core::Side::left;
@@ -120,6 +126,7 @@ class MatchParticipant {
   std::uint64_t published_ = 0;
   std::unique_ptr<Chunks> chunks_;
   std::unique_ptr<Chunks> log_;
+  std::unique_ptr<Chunks> private_;
   core::ChunkStore* store_;  // chunks_
   std::vector<core::ChunkWriter<core::CompactRow>> writers_;
 };

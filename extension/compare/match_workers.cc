@@ -36,10 +36,14 @@ void read_sides(MatchTask& task, MatchParticipant& match) {
 // Everybody's part, from the first block to the last partition.
 void participate(MatchState& state, MatchTask& task, MatchParticipant& match) {
   Barrier* barrier = &state.barrier;
-  const int phase = guarded([=] { return BarrierAttach(barrier); });
-  if (phase == 0) {
-    read_sides(task, match);
-    match.share();
+  const int attached = guarded([=] { return BarrierAttach(barrier); });
+  for (int phase = attached; phase <= task.steps(); phase++) {
+    if (attached == 0 && phase < task.steps()) {
+      task.step(phase, match);
+    } else if (attached == 0) {
+      read_sides(task, match);
+      match.share();
+    }
     guarded([=] { BarrierArriveAndWait(barrier, PG_WAIT_EXTENSION); });
   }
   show_matching(state);
@@ -134,6 +138,7 @@ MatchAlone::MatchAlone(const MatchSize& size)
 }
 
 void MatchAlone::run(MatchTask& task) {
+  for (int i = 0; i < task.steps(); i++) task.step(i, *self_);
   read_sides(task, *self_);
   show_matching(*state_);
   task.match(*self_);

@@ -27,7 +27,11 @@ Workers workers_for_blocks(std::uint64_t blocks);
 class MatchTask {
  public:
   virtual ~MatchTask() = default;
-  // Reads blocks of a side until none is left.
+  // What comes before rows are put up to be matched: so many steps. Everybody ends one before anybody begins
+  // the next, and who comes late takes no part in any, nor in reading.
+  [[nodiscard]] virtual int steps() const { return 0; }
+  virtual void step(int /*step*/, MatchParticipant& /*match*/) {}
+  // Reads a side's rows, each by one process, until none is left.
   virtual void read(core::Side side, MatchParticipant& match) = 0;
   // Matches partitions until none is left, and publishes what was found.
   virtual void match(MatchParticipant& match) = 0;

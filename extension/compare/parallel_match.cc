@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "extension/pg/progress.h"
-
 namespace pg_reconcile::pg {
 
 // What a worker needs beside the state of the match. Tables, attributes and columns follow it.
@@ -12,6 +10,7 @@ struct SharedPlan {
   std::uint32_t columns;
   std::uint32_t key_columns;
   std::uint32_t tables[2];
+  std::size_t survey_at;          // bytes from here
   std::int64_t expected_rows[2];  // -1: not known
   pg_atomic_uint64 next_block[2];
 };
@@ -34,7 +33,8 @@ struct PlanArrays {
   [[nodiscard]] HeapSide side(SharedPlan* plan, int i) const {
     return {{tables[i], plan->tables[i]},
             {attributes[i], std::size_t{plan->tables[i]} * plan->columns},
-            &plan->next_block[i]};
+            &plan->next_block[i],
+            plan->expected_rows[i] < 0 ? std::nullopt : std::optional(plan->expected_rows[i])};
   }
 
   SharedColumn* columns;
@@ -43,9 +43,10 @@ struct PlanArrays {
 };
 
 std::size_t plan_bytes(const ComparePlan& plan, const HeapSource& left, const HeapSource& right) {
-  return sizeof(SharedPlan) + plan.columns.size() * sizeof(SharedColumn) +
-         (left.tables().size() + right.tables().size()) * sizeof(HeapTable) +
-         (left.attributes().size() + right.attributes().size()) * sizeof(AttrNumber);
+  const std::size_t bytes = sizeof(SharedPlan) + plan.columns.size() * sizeof(SharedColumn) +
+                            (left.tables().size() + right.tables().size()) * sizeof(HeapTable) +
+                            (left.attributes().size() + right.attributes().size()) * sizeof(AttrNumber);
+  return (bytes + PG_CACHE_LINE_SIZE - 1) / PG_CACHE_LINE_SIZE * PG_CACHE_LINE_SIZE;
 }
 
 void fill_plan(SharedPlan* shared, const ComparePlan& plan, const core::KeyedHash::Secret& secret,
@@ -71,21 +72,15 @@ void fill_plan(SharedPlan* shared, const ComparePlan& plan, const core::KeyedHas
   }
 }
 
-class CompareTask final : public MatchTask {
- public:
-  CompareTask(SharedPlan* plan, RowHasher& hasher) : plan_(plan), hasher_(hasher) {}
+// The state of the survey lies behind the plan.
+SurveyState* survey_behind(void* plan, std::size_t plan_size) {
+  return reinterpret_cast<SurveyState*>(static_cast<std::byte*>(plan) + plan_size);
+}
 
-  void read(core::Side side, MatchParticipant& match) override {
-    Progress::phase(side == core::Side::left ? Phase::reading_left : Phase::reading_right,
-                    plan_->expected_rows[static_cast<std::size_t>(side)]);
-    scan_heap_side(PlanArrays(plan_).side(plan_, static_cast<int>(side)), hasher_, match);
-  }
-  void match(MatchParticipant& match) override { match_rows(match); }
-
- private:
-  SharedPlan* plan_;
-  RowHasher& hasher_;
-};
+std::array<HeapSide, 2> sides_of(SharedPlan* plan) {
+  const PlanArrays arrays(plan);
+  return {arrays.side(plan, 0), arrays.side(plan, 1)};
+}
 
 }  // namespace
 
@@ -107,17 +102,23 @@ Workers parallel_workers_for(const HeapSource& left, const HeapSource& right, co
 }
 
 ParallelMatch::ParallelMatch(const ComparePlan& plan, const core::KeyedHash::Secret& secret,
-                             const HeapSource& left, const HeapSource& right, int workers,
-                             std::uint64_t memory_limit)
-    : workers_("reconcile_match_worker", plan_bytes(plan, left, right),
-               {static_cast<std::uint32_t>(workers) + 1, left.estimated_rows() + right.estimated_rows(),
-                memory_limit}) {
-  fill_plan(static_cast<SharedPlan*>(workers_.plan()), plan, secret, left, right);
+                             const HeapSource& left, const HeapSource& right, const SurveySize& size)
+    : workers_("reconcile_match_worker", plan_bytes(plan, left, right) + size.state_bytes(),
+               {size.participants, size.rows, size.memory_for_rows()}) {
+  auto* shared = static_cast<SharedPlan*>(workers_.plan());
+  fill_plan(shared, plan, secret, left, right);
+  shared->survey_at = plan_bytes(plan, left, right);
+  initialize_survey(&survey(), size);
   workers_.launch();
 }
 
+SurveyState& ParallelMatch::survey() {
+  auto* shared = static_cast<SharedPlan*>(workers_.plan());
+  return *survey_behind(shared, shared->survey_at);
+}
+
 void ParallelMatch::run(RowHasher& hasher) {
-  CompareTask task(static_cast<SharedPlan*>(workers_.plan()), hasher);
+  SurveyTask task(survey(), sides_of(static_cast<SharedPlan*>(workers_.plan())), hasher);
   workers_.run(task);
 }
 
@@ -147,7 +148,7 @@ void run_worker(void* argument) {
   }
   const core::KeyedHash hash(shared->secret);
   RowHasher hasher(plan, hash);
-  CompareTask task(shared, hasher);
+  SurveyTask task(*survey_behind(shared, shared->survey_at), sides_of(shared), hasher);
   worker.run(task);
 }
 

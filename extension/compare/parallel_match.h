@@ -3,6 +3,7 @@
 
 #include "extension/compare/heap_source.h"
 #include "extension/compare/match_workers.h"
+#include "extension/compare/survey.h"
 
 namespace pg_reconcile::pg {
 
@@ -17,10 +18,11 @@ class ParallelMatch {
   // From here to the end of the object the transaction is in parallel mode: nothing may be written. Fewer
   // workers may start than asked for, or none.
   ParallelMatch(const ComparePlan& plan, const core::KeyedHash::Secret& secret, const HeapSource& left,
-                const HeapSource& right, int workers, std::uint64_t memory_limit);
+                const HeapSource& right, const SurveySize& size);
 
   // Reads both sides and matches them; returns when every process has finished.
   void run(RowHasher& hasher);
+  [[nodiscard]] SurveyState& survey();
   [[nodiscard]] MatchState& state() { return workers_.state(); }
   [[nodiscard]] MatchParticipant& self() { return workers_.self(); }
 

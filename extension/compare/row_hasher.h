@@ -15,24 +15,38 @@ inline void encode_nullable(const ColumnPair& column, Datum value, bool is_null,
   if (!is_null) column.encoder.encode(value, out);
 }
 
+struct RowHashes {
+  core::Hash128 key;
+  core::Hash128 row;  // of the key and the compared columns
+
+  [[nodiscard]] core::CompactRow compact(std::uint64_t ordinal) const { return {key, row, ordinal}; }
+};
+
 class RowHasher {
  public:
   RowHasher(const ComparePlan& plan, const core::KeyedHash& hash)
-      : plan_(plan), hash_(hash), hashes_(plan.columns.size()) {}
+      : plan_(plan), hash_(hash), hashes_(plan.columns.size() + 1) {}
   // `values` and `nulls` in the order of the plan's columns, detoasted.
-  core::CompactRow hash(const Datum* values, const bool* nulls, std::uint64_t ordinal) {
+  RowHashes hash(const Datum* values, const bool* nulls) {
     const std::size_t columns = plan_.columns.size();
-    const core::Hash128 key = hash_columns(0, plan_.key_count, values, nulls);
-    return {key, hash_columns(plan_.key_count, columns, values, nulls), ordinal};
+    const std::size_t keys = plan_.key_count;
+    // One column's hash is what it is; several are hashed together.
+    core::Hash128 key;
+    if (keys == 1) {
+      key = hash_column(0, values[0], nulls[0]);
+    } else {
+      for (std::size_t i = 0; i < keys; i++) hashes_[i] = hash_column(i, values[i], nulls[i]);
+      key = hash_(hashes_.data(), keys * sizeof(core::Hash128));
+    }
+    if (columns == keys) return {key, key};
+    hashes_[0] = key;
+    for (std::size_t i = keys; i < columns; i++) {
+      hashes_[i - keys + 1] = hash_column(i, values[i], nulls[i]);
+    }
+    return {key, hash_(hashes_.data(), (columns - keys + 1) * sizeof(core::Hash128))};
   }
 
  private:
-  // One column's hash is what it is; several are hashed together.
-  core::Hash128 hash_columns(std::size_t from, std::size_t to, const Datum* values, const bool* nulls) {
-    if (to - from == 1) return hash_column(from, values[from], nulls[from]);
-    for (std::size_t i = from; i < to; i++) hashes_[i - from] = hash_column(i, values[i], nulls[i]);
-    return hash_(hashes_.data(), (to - from) * sizeof(core::Hash128));
-  }
   core::Hash128 hash_column(std::size_t column, Datum value, bool is_null) {
     if (is_null) return null_hash;
     return plan_.columns[column].encoder.hash(value, hash_, canonical_);

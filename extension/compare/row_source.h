@@ -8,6 +8,7 @@
 
 #include "core/matching/byte_buffer.h"
 #include "core/matching/match_log.h"
+#include "core/matching/row_survey.h"
 #include "extension/compare/match_job.h"
 #include "extension/compare/row_hasher.h"
 

@@ -124,6 +124,12 @@ class HeapScan {
   // Values are valid during the call, and so is what it allocates in the current memory context.
   template <class Visit>
   void read_block(BlockNumber block, Visit&& visit) {
+    read_block(
+        block, [](OffsetNumber) { return true; }, visit);
+  }
+  // Those tuples alone of which `is_wanted(OffsetNumber)` says so; it is asked in ascending order.
+  template <class Wanted, class Visit>
+  void read_block(BlockNumber block, Wanted&& is_wanted, Visit&& visit) {
     HeapScanDesc scan = scan_;
     guarded([=] { raw_prepare_page(scan, block); });
     const Page page = BufferGetPage(scan->rs_cbuf);
@@ -131,6 +137,13 @@ class HeapScan {
     const MemoryContext before = MemoryContextSwitchTo(memory_);
     for (int i = 0; i < tuples; i++) {
       const OffsetNumber offset = scan->rs_vistuples[i];
+      if (!is_wanted(offset)) continue;
+      if (i + prefetch_tuples < tuples) {
+        const ItemId ahead = PageGetItemId(page, scan->rs_vistuples[i + prefetch_tuples]);
+        const char* bytes = page + ItemIdGetOffset(ahead);
+        __builtin_prefetch(bytes);
+        __builtin_prefetch(bytes + cache_line);
+      }
       const ItemId item = PageGetItemId(page, offset);
       const auto* tuple = reinterpret_cast<const HeapTupleHeaderData*>(PageGetItem(page, item));
       if (deformer_.deform(tuple, values_.data(), nulls_.get())) detoast();
@@ -141,6 +154,9 @@ class HeapScan {
   }
 
  private:
+  static constexpr int prefetch_tuples = 4;
+  static constexpr std::size_t cache_line = 64;
+
   static void raw_prepare_page(HeapScanDesc scan, BlockNumber block);
   void detoast();
 

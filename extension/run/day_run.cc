@@ -77,8 +77,10 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   for (const DecidedMatch& decision : decisions) {
     if (decision.confirmed) confirmed.push_back(decision.group);
   }
-  const core::DayMatch match = core::match_day(left_.match_book(), right_.match_book(), leg_.exact_passes(),
-                                               kinds_.code("reversal"), interrupts, confirmed);
+  core::DayMatch match = core::match_day(left_.match_book(), right_.match_book(), leg_.exact_passes(),
+                                         kinds_.code("reversal"), interrupts, confirmed);
+  const std::vector<Suggestion> suggestions =
+      run_rules(snapshot_, spi_, leg_, left_, right_, seed, kinds_, decisions, match);
   count_matches(match);
   result_.match_s = watch.lap();
 
@@ -87,6 +89,7 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   writer.write_matches(match, decisions);
   writer.write_open_items(Side::left, match.left_open);
   writer.write_open_items(Side::right, match.right_open);
+  writer.write_suggestions(suggestions);
   Progress::phase(Phase::classifying);
   classify(ledger);
   result_.write_s = watch.lap();

@@ -3,7 +3,6 @@
 
 #include <boost/json.hpp>
 
-#include "core/error.h"
 #include "core/matching/match_rules.h"
 #include "extension/pg/guard.h"
 
@@ -20,11 +19,6 @@ PG_RECONCILE_FUNCTION(reconcile_ordered_match_rules) {
   const core::MatchRuleSet set = core::MatchRuleSet::parse(document);
   std::string list = "[";
   for (const core::RuleDefinition& rule : set.rules) {
-    if (!core::is_exact(rule.kind)) {
-      throw core::Error(
-          core::sqlstate::feature_not_supported, "match rule \"" + rule.name + "\" cannot be run yet",
-          "Runs know the exact passes: channel_ref, match_key, carried, net_order.", "Leave the rule out.");
-    }
     if (list.size() > 1) list += ", ";
     list += R"({"rule": ")" + std::string(core::rule_word(rule.kind)) + R"(", "name": )" +
             boost::json::serialize(boost::json::string(rule.name)) + R"(, "settings": )" + rule.settings +

@@ -34,3 +34,47 @@ $$;
 CREATE FUNCTION public.next_day() RETURNS date LANGUAGE sql AS $$
   SELECT reconcile.next_run_day('pay', 'a', 'internal-trade', (current_date - 8 + time '12:00') AT TIME ZONE 'UTC')
 $$;
+
+-- "rule:left+left=right residual" of every stored match, in order.
+CREATE FUNCTION public.matches() RETURNS text LANGUAGE sql AS $$
+  SELECT string_agg(m.words, ', ' ORDER BY m.words COLLATE "C")
+  FROM (SELECT g.rule || ':' || coalesce(string_agg(i.source_key, '+' ORDER BY i.source_key) FILTER (WHERE i.book = 'internal'), '') || '='
+               || coalesce(string_agg(i.source_key, '+' ORDER BY i.source_key) FILTER (WHERE i.book = 'trade'), '') || ' ' || g.residual AS words
+        FROM reconcile.match_group g JOIN reconcile.match_item i USING (group_id) GROUP BY g.group_id) m
+$$;
+-- "outcome rule:left+left=right residual" of what is suggested.
+CREATE FUNCTION public.suggestions() RETURNS text LANGUAGE sql AS $$
+  SELECT string_agg(m.words, ', ' ORDER BY m.words COLLATE "C")
+  FROM (SELECT s.outcome || ' ' || s.rule || ':'
+               || (SELECT string_agg(e ->> 'source_key', '+' ORDER BY e ->> 'source_key') FROM jsonb_array_elements(s.left_entries) e) || '='
+               || (SELECT string_agg(e ->> 'source_key', '+' ORDER BY e ->> 'source_key') FROM jsonb_array_elements(s.right_entries) e)
+               || ' ' || s.residual AS words
+        FROM reconcile.open_suggestion s) m
+$$;
+-- Runs a day by these rules, after the exact passes; "state, matches, suggestions" and what the proof is off by.
+CREATE FUNCTION public.run_by(p_rules text, p_day date) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  r reconcile.run;
+BEGIN
+  PERFORM reconcile.set_match_rules('pay', 'internal-trade',
+    ('[{"rule": "channel_ref"}, {"rule": "match_key"}, {"rule": "carried"}, {"rule": "net_order"}, ' || p_rules || ']')::jsonb);
+  SELECT * INTO r FROM reconcile.run('pay', p_day) x WHERE x.business_date = p_day;
+  RETURN concat_ws(' | ', CASE WHEN r.state = 'succeeded' AND r.proof_difference = 0 THEN NULL ELSE r.state || ' ' || coalesce(r.failure, '') END,
+                   coalesce(matches(), ''), suggestions());
+END
+$$;
+-- Everything of channel pay again from nothing.
+CREATE FUNCTION public.forget() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM reconcile.discrepancy_event;
+  DELETE FROM reconcile.discrepancy;
+  DELETE FROM reconcile.match_decision;
+  DELETE FROM reconcile.match_suggestion;
+  DELETE FROM reconcile.match_group;
+  DELETE FROM reconcile.open_item;
+  DELETE FROM reconcile.run;
+  DELETE FROM reconcile.entry;
+  DELETE FROM reconcile.entry_change;
+  DELETE FROM reconcile.entry_total;
+END
+$$;

@@ -455,8 +455,11 @@ void explain_comparison(const CompareRequest& request, FunctionCallInfo result) 
     workers = parallel_workers_for(HeapSource(left, left_leaves, core::Side::left, plan),
                                    HeapSource(right, right_leaves, core::Side::right, plan), plan);
   }
-  const auto put = [&](const char* side, const ComparedRelation& relation, const std::string& reason) {
-    const std::string why = reason.empty() ? workers.reason : reason;
+  const auto put = [&](const char* side, const ComparedRelation& relation, const HeapSource::Leaves& leaves,
+                       bool has_filter) {
+    const std::string& reason = leaves.reason;
+    std::string why = reason.empty() ? workers.reason : reason;
+    if (reason.empty() && has_filter) why += "; its filter is evaluated on every row";
     const RawPath path{side,
                        relation.name().c_str(),
                        reason.empty() ? "heap pages" : "executor",
@@ -465,8 +468,8 @@ void explain_comparison(const CompareRequest& request, FunctionCallInfo result) 
                        reason.empty() ? workers.count : 0};
     guarded([=] { raw_put_path(result, path); });
   };
-  put("left", left, left_leaves.reason);
-  put("right", right, right_leaves.reason);
+  put("left", left, left_leaves, request.left_filter.has_value());
+  put("right", right, right_leaves, request.right_filter.has_value());
 }
 
 }  // namespace pg_reconcile::pg

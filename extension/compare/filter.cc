@@ -37,18 +37,21 @@ Node* raw_only_expression(const char* filter) {
   return target->name == nullptr && target->indirection == NIL ? target->val : nullptr;
 }
 
-void raw_analyse(const char* filter, Node* expression, Oid oid) {
+enum class Wanted { boolean, anything };
+
+Node* raw_analyse(const char* text, Node* expression, Oid oid, Wanted wanted) {
   error_context_stack = nullptr;
   Relation relation = relation_open(oid, AccessShareLock);
   ParseState* state = make_parsestate(nullptr);
-  state->p_sourcetext = filter;
+  state->p_sourcetext = text;
   ParseNamespaceItem* item =
       addRangeTableEntryForRelation(state, relation, AccessShareLock, nullptr, false, true);
   addNSItemToQuery(state, item, false, true, true);
   Node* analysed = transformExpr(state, expression, EXPR_KIND_WHERE);
-  coerce_to_boolean(state, analysed, "a filter");
+  if (wanted == Wanted::boolean) analysed = coerce_to_boolean(state, analysed, "a filter");
   free_parsestate(state);
   relation_close(relation, NoLock);
+  return analysed;
 }
 
 std::string hint_for(const ComparedRelation& relation) {
@@ -73,7 +76,7 @@ void check_filter(const ComparedRelation& relation, const std::string& filter, c
       throw core::Error(syntax_error, std::string(argument) + " is not one boolean expression",
                         "It is \"" + filter + "\".", hint_for(relation));
     }
-    guarded([=] { raw_analyse(text, expression, oid); });
+    guarded([=] { raw_analyse(text, expression, oid, Wanted::boolean); });
   } catch (const PostgresError& error) {
     if (!is_about_the_text(error)) throw;
     std::string detail = error.what();
@@ -85,6 +88,12 @@ void check_filter(const ComparedRelation& relation, const std::string& filter, c
     throw core::Error(error.state(), std::string(argument) + " is not a valid filter", detail,
                       hint_for(relation));
   }
+}
+
+Node* analysed_expression(const ComparedRelation& relation, const std::string& expression) {
+  const char* text = expression.c_str();
+  const Oid oid = relation.oid();
+  return guarded([=] { return raw_analyse(text, raw_only_expression(text), oid, Wanted::anything); });
 }
 
 }  // namespace pg_reconcile::pg

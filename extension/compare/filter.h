@@ -6,6 +6,10 @@
 
 #include "extension/compare/relation.h"
 
+extern "C" {
+#include <nodes/nodes.h>
+}
+
 namespace pg_reconcile::pg {
 
 // Parses and analyses `filter` as PostgreSQL's own parser does, with the caller's search_path. Returns when
@@ -13,5 +17,9 @@ namespace pg_reconcile::pg {
 // core::Error with the parser's own words, where in the filter they point to, and a HINT. `argument` is
 // left_filter or right_filter.
 void check_filter(const ComparedRelation& relation, const std::string& filter, const char* argument);
+
+// An expression over the columns of a relation that has been checked, or is known to be right, analysed as
+// PostgreSQL's parser does. In the current memory context.
+Node* analysed_expression(const ComparedRelation& relation, const std::string& expression);
 
 }  // namespace pg_reconcile::pg

@@ -95,6 +95,7 @@ HeapSideReader::HeapSideReader(const HeapSide& side) : side_(side) {
   if (side.tables.empty()) return;
   columns_ = side.attributes.size() / side.tables.size();
   blocks_ = std::uint64_t{side.tables.back().first_block} + side.tables.back().blocks;
+  if (side.expressions[0] != '\0') expressions_.emplace(side.expressions);
 }
 
 std::pair<std::uint64_t, std::uint64_t> HeapSideReader::next_blocks() {
@@ -133,34 +134,35 @@ void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& m
 
 HeapSource::Leaves HeapSource::leaves_of(const ComparedRelation& relation, core::Side side,
                                          const ComparePlan& plan, const std::optional<std::string>& filter) {
-  if (filter) return {"it has a filter", {}};
-  for (const ColumnPair& column : plan.columns) {
-    if (!(side == core::Side::left ? column.left_as_stored : column.right_as_stored)) {
-      return {"column \"" + std::string(name_of(column, side)) + "\" is converted to the other side's type",
-              {}};
+  const Oid oid = relation.oid();
+  Leaves leaves;
+  if (guarded([=] { return get_rel_relkind(oid); }) != RELKIND_PARTITIONED_TABLE) {
+    leaves.reason = reason_against_heap_scan(oid);
+    leaves.tables.push_back(oid);
+  } else if (guarded([=] { return check_enable_rls(oid, InvalidOid, true); }) == RLS_ENABLED) {
+    leaves.reason = "row security is active for the role that reads it";
+  } else {
+    for (const Oid leaf : tables_of(oid)) {
+      // Who reads through the parent is under the parent's row security alone.
+      const std::string reason = reason_against_heap_scan(leaf, true);
+      if (!reason.empty()) {
+        leaves.reason = "of its partition " + ComparedRelation(leaf).name() + " (" + reason + ")";
+        return leaves;
+      }
+      leaves.tables.push_back(leaf);
     }
   }
-  const Oid oid = relation.oid();
-  if (guarded([=] { return get_rel_relkind(oid); }) != RELKIND_PARTITIONED_TABLE) {
-    return {reason_against_heap_scan(oid), {oid}};
-  }
-  if (guarded([=] { return check_enable_rls(oid, InvalidOid, true); }) == RLS_ENABLED) {
-    return {"row security is active for the role that reads it", {}};
-  }
-  Leaves leaves;
-  for (const Oid leaf : tables_of(oid)) {
-    // Who reads through the parent is under the parent's row security alone.
-    const std::string reason = reason_against_heap_scan(leaf, true);
-    if (!reason.empty())
-      return {"of its partition " + ComparedRelation(leaf).name() + " (" + reason + ")", {}};
-    leaves.tables.push_back(leaf);
-  }
+  if (!leaves.reason.empty()) return leaves;
+  leaves.expressions = plan_expressions(relation, side, plan, filter);
+  leaves.reason = leaves.expressions.reason;
   return leaves;
 }
 
 HeapSource::HeapSource(const ComparedRelation& relation, const Leaves& leaves, core::Side side,
                        const ComparePlan& plan)
-    : expected_rows_(relation.estimated_rows()) {
+    : inputs_(plan.columns.size() + leaves.expressions.more_columns.size()),
+      expressions_(leaves.expressions.nodes),
+      expected_rows_(relation.estimated_rows()) {
   std::uint64_t first_block = 0;
   for (const Oid leaf : leaves.tables) {
     const RawSize size = guarded([=] { return raw_size(leaf); });
@@ -174,11 +176,12 @@ HeapSource::HeapSource(const ComparedRelation& relation, const Leaves& leaves, c
                         "Compare it partition by partition, or with left_filter and right_filter.");
     }
     estimated_rows_ += static_cast<std::uint64_t>(size.rows);
-    for (const ColumnPair& column : plan.columns) {
-      const std::string name(name_of(column, side));
+    const auto add_input = [&](const std::string& name) {
       const char* text = name.c_str();
       attributes_.push_back(guarded([=] { return get_attnum(leaf, text); }));
-    }
+    };
+    for (const ColumnPair& column : plan.columns) add_input(std::string(name_of(column, side)));
+    for (const std::string& name : leaves.expressions.more_columns) add_input(name);
   }
 
   const int columns = static_cast<int>(plan.columns.size());
@@ -215,6 +218,13 @@ void HeapSource::fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visi
   const std::size_t columns = static_cast<std::size_t>(description_->natts);
   const TupleDesc description = description_;
   TupleTableSlot* row = guarded([=] { return MakeSingleTupleTableSlot(description, &TTSOpsVirtual); });
+  std::optional<RowExpressions> expressions;
+  if (!expressions_.empty()) expressions.emplace(expressions_.c_str());
+  std::vector<Datum> values(inputs_);
+  const auto nulls = std::make_unique<bool[]>(inputs_);
+  const MemoryContext memory = guarded([] {
+    return AllocSetContextCreate(CurrentMemoryContext, "reconcile.compare fetched row", ALLOCSET_SMALL_SIZES);
+  });
   Relation relation = nullptr;
   TupleTableSlot* stored = nullptr;
   const auto close = [&] {
@@ -250,16 +260,28 @@ void HeapSource::fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visi
       return true;
     });
     if (!found) throw core::Error(core::sqlstate::internal_error, "a row that was read is gone");
-    for (std::size_t c = 0; c < columns; c++) {
-      const auto attribute = static_cast<std::size_t>(attributes_[table * columns + c]) - 1;
-      row->tts_values[c] = stored->tts_values[attribute];
-      row->tts_isnull[c] = stored->tts_isnull[attribute];
+    for (std::size_t c = 0; c < inputs_; c++) {
+      const auto attribute = static_cast<std::size_t>(attributes_[table * inputs_ + c]) - 1;
+      values[c] = stored->tts_values[attribute];
+      nulls[c] = stored->tts_isnull[attribute];
     }
+    MemoryContextReset(memory);
+    if (expressions) {
+      const MemoryContext before_row = MemoryContextSwitchTo(memory);
+      // It was let through when it was read.
+      expressions->compute(values.data(), nulls.get());
+      MemoryContextSwitchTo(before_row);
+    }
+    std::copy_n(values.begin(), columns, row->tts_values);
+    std::copy_n(nulls.get(), columns, row->tts_isnull);
     ExecStoreVirtualTuple(row);
     visitor.visit(i, row);
   }
   close();
-  guarded([=] { ExecDropSingleTupleTableSlot(row); });
+  guarded([=] {
+    ExecDropSingleTupleTableSlot(row);
+    MemoryContextDelete(memory);
+  });
 }
 
 }  // namespace pg_reconcile::pg

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "extension/compare/row_expressions.h"
 #include "extension/compare/row_source.h"
 #include "extension/pg/heap_scan.h"
 
@@ -23,9 +24,10 @@ struct HeapTable {
 // What a process must know to scan a side; lies in shared memory when there are several.
 struct HeapSide {
   std::span<const HeapTable> tables;
-  std::span<const AttrNumber> attributes;  // of each table in turn, in the order of the plan's columns
+  std::span<const AttrNumber> attributes;  // of each table in turn: the inputs of its rows
   pg_atomic_uint64* next_block;            // handed out so far
   std::optional<std::int64_t> expected_rows;
+  const char* expressions;  // RowExpressions, or empty
 };
 
 // One process's reading of a side, by the side's own block numbers.
@@ -42,7 +44,8 @@ class HeapSideReader {
   void read_block(std::uint64_t block, Wanted&& is_wanted, Visit&& visit) {
     const std::uint64_t place = block << place_offset_bits;
     scan_of(block).read_block(static_cast<BlockNumber>(block - side_.tables[table_].first_block), is_wanted,
-                              [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
+                              [&](Datum* values, bool* nulls, OffsetNumber offset) {
+                                if (expressions_ && !expressions_->compute(values, nulls)) return;
                                 visit(values, nulls, place | offset);
                               });
   }
@@ -58,6 +61,7 @@ class HeapSideReader {
   std::uint64_t blocks_ = 0;
   std::size_t table_ = 0;
   std::optional<HeapScan> scan_;  // of table_
+  std::optional<RowExpressions> expressions_;
 };
 
 // Scans blocks until none is left.
@@ -65,11 +69,11 @@ void scan_heap_side(const HeapSide& side, RowHasher& hasher, MatchParticipant& m
 
 class HeapSource final : public RowSource {
  public:
-  // The tables that hold a relation's rows, or why the executor has to read them. A side with a filter is for
-  // the executor.
+  // The tables that hold a relation's rows, or why the executor has to read them.
   struct Leaves {
     std::string reason;  // empty: they can be read page by page
     std::vector<Oid> tables;
+    RowExpressionPlan expressions;
   };
   static Leaves leaves_of(const ComparedRelation& relation, core::Side side, const ComparePlan& plan,
                           const std::optional<std::string>& filter);
@@ -80,13 +84,15 @@ class HeapSource final : public RowSource {
   void read(RowHasher& hasher, MatchParticipant& match) override;
   // The side as one process reads it.
   [[nodiscard]] HeapSide side(pg_atomic_uint64& next_block) const {
-    return {tables_, attributes_, &next_block, expected_rows_};
+    return {tables_, attributes_, &next_block, expected_rows_, expressions_.c_str()};
   }
   [[nodiscard]] TupleDesc description() const override { return description_; }
   void fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visitor) override;
 
   [[nodiscard]] std::span<const HeapTable> tables() const { return tables_; }
   [[nodiscard]] std::span<const AttrNumber> attributes() const { return attributes_; }
+  [[nodiscard]] std::size_t inputs() const { return inputs_; }
+  [[nodiscard]] const std::string& expressions() const { return expressions_; }
   [[nodiscard]] std::uint64_t blocks() const;
   [[nodiscard]] std::uint64_t estimated_rows() const { return estimated_rows_; }
   // What statistics say, for progress alone.
@@ -97,6 +103,8 @@ class HeapSource final : public RowSource {
  private:
   std::vector<HeapTable> tables_;
   std::vector<AttrNumber> attributes_;
+  std::size_t inputs_;  // of a row
+  std::string expressions_;
   std::uint64_t estimated_rows_ = 0;
   std::optional<std::int64_t> expected_rows_;
   bool is_shared_ = true;

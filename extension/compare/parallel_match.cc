@@ -10,7 +10,9 @@ struct SharedPlan {
   std::uint32_t columns;
   std::uint32_t key_columns;
   std::uint32_t tables[2];
-  std::size_t survey_at;          // bytes from here
+  std::uint32_t inputs[2];        // of a row
+  std::size_t expressions_at[2];  // bytes from here
+  std::size_t survey_at;
   std::int64_t expected_rows[2];  // -1: not known
   pg_atomic_uint64 next_block[2];
 };
@@ -28,13 +30,14 @@ struct PlanArrays {
     tables[0] = reinterpret_cast<HeapTable*>(columns + plan->columns);
     tables[1] = tables[0] + plan->tables[0];
     attributes[0] = reinterpret_cast<AttrNumber*>(tables[1] + plan->tables[1]);
-    attributes[1] = attributes[0] + std::size_t{plan->tables[0]} * plan->columns;
+    attributes[1] = attributes[0] + std::size_t{plan->tables[0]} * plan->inputs[0];
   }
   [[nodiscard]] HeapSide side(SharedPlan* plan, int i) const {
     return {{tables[i], plan->tables[i]},
-            {attributes[i], std::size_t{plan->tables[i]} * plan->columns},
+            {attributes[i], std::size_t{plan->tables[i]} * plan->inputs[i]},
             &plan->next_block[i],
-            plan->expected_rows[i] < 0 ? std::nullopt : std::optional(plan->expected_rows[i])};
+            plan->expected_rows[i] < 0 ? std::nullopt : std::optional(plan->expected_rows[i]),
+            reinterpret_cast<const char*>(plan) + plan->expressions_at[i]};
   }
 
   SharedColumn* columns;
@@ -42,10 +45,15 @@ struct PlanArrays {
   AttrNumber* attributes[2];
 };
 
+std::size_t arrays_bytes(const ComparePlan& plan, const HeapSource& left, const HeapSource& right) {
+  return sizeof(SharedPlan) + plan.columns.size() * sizeof(SharedColumn) +
+         (left.tables().size() + right.tables().size()) * sizeof(HeapTable) +
+         (left.attributes().size() + right.attributes().size()) * sizeof(AttrNumber);
+}
+
 std::size_t plan_bytes(const ComparePlan& plan, const HeapSource& left, const HeapSource& right) {
-  const std::size_t bytes = sizeof(SharedPlan) + plan.columns.size() * sizeof(SharedColumn) +
-                            (left.tables().size() + right.tables().size()) * sizeof(HeapTable) +
-                            (left.attributes().size() + right.attributes().size()) * sizeof(AttrNumber);
+  const std::size_t bytes =
+      arrays_bytes(plan, left, right) + left.expressions().size() + 1 + right.expressions().size() + 1;
   return (bytes + PG_CACHE_LINE_SIZE - 1) / PG_CACHE_LINE_SIZE * PG_CACHE_LINE_SIZE;
 }
 
@@ -56,6 +64,8 @@ void fill_plan(SharedPlan* shared, const ComparePlan& plan, const core::KeyedHas
   shared->key_columns = static_cast<std::uint32_t>(plan.key_count);
   shared->tables[0] = static_cast<std::uint32_t>(left.tables().size());
   shared->tables[1] = static_cast<std::uint32_t>(right.tables().size());
+  shared->inputs[0] = static_cast<std::uint32_t>(left.inputs());
+  shared->inputs[1] = static_cast<std::uint32_t>(right.inputs());
   pg_atomic_init_u64(&shared->next_block[0], 0);
   pg_atomic_init_u64(&shared->next_block[1], 0);
   shared->expected_rows[0] = left.expected_rows().value_or(-1);
@@ -69,6 +79,13 @@ void fill_plan(SharedPlan* shared, const ComparePlan& plan, const core::KeyedHas
     std::copy(sources[side]->tables().begin(), sources[side]->tables().end(), arrays.tables[side]);
     std::copy(sources[side]->attributes().begin(), sources[side]->attributes().end(),
               arrays.attributes[side]);
+  }
+  std::size_t at = arrays_bytes(plan, left, right);
+  for (int side = 0; side < 2; side++) {
+    const std::string& expressions = sources[side]->expressions();
+    shared->expressions_at[side] = at;
+    std::memcpy(reinterpret_cast<char*>(shared) + at, expressions.c_str(), expressions.size() + 1);
+    at += expressions.size() + 1;
   }
 }
 

@@ -97,14 +97,22 @@ const RelationColumn& ComparedRelation::require(std::string_view column, const c
                     "Its columns are: " + names + ". Names that differ are written 'left_name=right_name'.");
 }
 
+bool ComparedRelation::may_read(const RelationColumn& column) const {
+  const Oid relation = oid_;
+  const Oid user = GetUserId();
+  const AttrNumber number = column.number;
+  return guarded([=] {
+    return pg_class_aclcheck(relation, user, ACL_SELECT) == ACLCHECK_OK ||
+           pg_attribute_aclcheck(relation, number, user, ACL_SELECT) == ACLCHECK_OK;
+  });
+}
+
 void ComparedRelation::check_may_read(const std::vector<const RelationColumn*>& wanted) const {
   const Oid relation = oid_;
   const Oid user = GetUserId();
   if (guarded([=] { return pg_class_aclcheck(relation, user, ACL_SELECT); }) == ACLCHECK_OK) return;
   for (const RelationColumn* column : wanted) {
-    const AttrNumber number = column->number;
-    if (guarded([=] { return pg_attribute_aclcheck(relation, number, user, ACL_SELECT); }) == ACLCHECK_OK)
-      continue;
+    if (may_read(*column)) continue;
     const char* role = guarded([=] { return raw_quoted(GetUserNameFromId(user, false)); });
     throw core::Error(core::sqlstate::insufficient_privilege, "permission denied for " + name_,
                       std::string("The role ") + role + " may not read column \"" + column->name + "\".",

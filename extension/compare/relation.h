@@ -37,6 +37,7 @@ class ComparedRelation {
   [[nodiscard]] const RelationColumn* find(std::string_view column) const;
   // Throws 42703 with the columns there are.
   [[nodiscard]] const RelationColumn& require(std::string_view column, const char* argument) const;
+  [[nodiscard]] bool may_read(const RelationColumn& column) const;
   // Throws 42501 that names the column. The executor checks again, and is what decides.
   void check_may_read(const std::vector<const RelationColumn*>& wanted) const;
 

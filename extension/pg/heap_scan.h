@@ -120,8 +120,8 @@ class HeapScan {
   HeapScan(const HeapScan&) = delete;
   HeapScan& operator=(const HeapScan&) = delete;
 
-  // Calls `visit(const Datum* values, const bool* nulls, OffsetNumber)` for each visible tuple of a block.
-  // Values are valid during the call, and so is what it allocates in the current memory context.
+  // Calls `visit(Datum* values, bool* nulls, OffsetNumber)` for each visible tuple of a block, which may
+  // change them. Values are valid during the call, and so is what it allocates in the current memory context.
   template <class Visit>
   void read_block(BlockNumber block, Visit&& visit) {
     read_block(

@@ -2,19 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace pg_reconcile::core {
-
-void RowHasher::add(std::optional<std::string_view> field) {
-  if (!field) return add_null();
-  char* to = open_field(field->size());
-  if (!field->empty()) std::memcpy(to, field->data(), field->size());
-  close_field(field->size());
-}
 
 uint128 RowHasher::finish() {
   const XXH128_hash_t hash = XXH3_128bits(bytes_.data(), size_);

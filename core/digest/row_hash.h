@@ -20,7 +20,12 @@ namespace pg_reconcile::core {
 
 class RowHasher {
  public:
-  void add(std::optional<std::string_view> field);
+  void add(std::optional<std::string_view> field) {
+    if (!field) return add_null();
+    char* to = open_field(field->size());
+    if (!field->empty()) std::memcpy(to, field->data(), field->size());
+    close_field(field->size());
+  }
   void add_null() {
     reserve(1);
     bytes_[size_++] = '\0';

@@ -44,7 +44,7 @@ bool differ(uint128 a, uint128 b) {
   return a != 0 && b != 0 && a != b;
 }
 
-uint128 digest_of(std::span<const std::uint64_t> words) {
+uint128 digest_of(std::span<const uint128> words) {
   const XXH128_hash_t hash = XXH3_128bits(words.data(), words.size_bytes());
   return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
 }
@@ -70,26 +70,25 @@ void add_pair(DayMatch& match, const MatchEntry& l, const MatchEntry& r, Matched
   } else if (l.has_fee && r.has_fee) {
     figures(match, l.fee_currency).fees_not_compared++;
   }
-  const std::uint64_t ties[] = {l.tie, r.tie};
-  match.digest += digest_of(ties);
+  match.digest += l.identity + r.identity;
 }
 
 void add_group(DayMatch& match, std::span<const MatchEntry> left, std::span<const MatchEntry> right,
                MatchedGroup group) {
-  std::vector<std::uint64_t> ties;
+  std::vector<uint128> members;
   for (const std::uint32_t i : group.left) {
     figures(match, left[i].currency).left.add(left[i].amount);
     figures(match, left[i].currency).residual -= left[i].amount;
-    ties.push_back(left[i].tie);
+    members.push_back(left[i].identity);
   }
-  ties.push_back(group.left.size());
+  members.push_back(group.left.size());
   for (const std::uint32_t i : group.right) {
     figures(match, right[i].currency).right.add(right[i].amount);
     figures(match, right[i].currency).residual += right[i].amount;
-    ties.push_back(right[i].tie);
+    members.push_back(right[i].identity);
   }
-  ties.push_back(group.right.size());
-  match.digest += digest_of(ties);
+  members.push_back(group.right.size());
+  match.digest += digest_of(members);
   match.groups.push_back(std::move(group));
 }
 
@@ -100,6 +99,8 @@ class Matcher {
         right_(right.entries),
         left_versions_(left.versions),
         right_versions_(right.versions),
+        left_sources_(left.sources),
+        right_sources_(right.sources),
         interrupts_(interrupts),
         left_taken_(left_.size()),
         right_taken_(right_.size()),
@@ -124,7 +125,7 @@ class Matcher {
     }
   }
 
-  // Entries of one key pair in the order of time, then of their ties.
+  // Entries of one key pair in the order of time, then of their sources.
   void pair_by(KeyOf key_of, bool with_carried, int pass) {
     index_right(key_of, with_carried);
     if (groups_.empty()) return;
@@ -184,15 +185,15 @@ class Matcher {
     uint128 order;
     std::uint16_t currency;
     bool on_right;
-    std::uint64_t tie;
+    uint128 identity;
     std::uint32_t index;
 
     [[nodiscard]] bool same_order(const OrderMember& other) const {
       return order == other.order && currency == other.currency;
     }
     friend bool operator<(const OrderMember& a, const OrderMember& b) {
-      return std::tie(a.order, a.currency, a.on_right, a.tie, a.index) <
-             std::tie(b.order, b.currency, b.on_right, b.tie, b.index);
+      return std::tie(a.order, a.currency, a.on_right, a.identity, a.index) <
+             std::tie(b.order, b.currency, b.on_right, b.identity, b.index);
     }
   };
 
@@ -243,18 +244,19 @@ class Matcher {
   }
 
   void pair_many(const Group& group, int pass) {
-    const std::vector<std::uint32_t> left = in_order(group.left, left_next_, left_);
-    const std::vector<std::uint32_t> right = in_order(group.right, right_next_, right_);
+    const std::vector<std::uint32_t> left = in_order(group.left, left_next_, left_, left_sources_);
+    const std::vector<std::uint32_t> right = in_order(group.right, right_next_, right_, right_sources_);
     for (std::size_t i = 0; i < std::min(left.size(), right.size()); i++) take(left[i], right[i], pass);
   }
 
   static std::vector<std::uint32_t> in_order(std::uint32_t first, const std::vector<std::uint32_t>& next,
-                                             std::span<const MatchEntry> entries) {
+                                             std::span<const MatchEntry> entries,
+                                             std::span<const EntrySource> sources) {
     std::vector<std::uint32_t> found;
     for (std::uint32_t i = first; i != none; i = next[i]) found.push_back(i);
-    std::sort(found.begin(), found.end(), [entries](std::uint32_t a, std::uint32_t b) {
-      return std::tie(entries[a].occurred_at, entries[a].tie, a) <
-             std::tie(entries[b].occurred_at, entries[b].tie, b);
+    std::sort(found.begin(), found.end(), [entries, sources](std::uint32_t a, std::uint32_t b) {
+      return std::tie(entries[a].occurred_at, sources[a].source_id, sources[a].source_key, a) <
+             std::tie(entries[b].occurred_at, sources[b].source_id, sources[b].source_key, b);
     });
     return found;
   }
@@ -279,8 +281,8 @@ class Matcher {
       if (!taken[version.index]) sorted.push_back(version);
     }
     std::sort(sorted.begin(), sorted.end(), [&entries](const EntryVersion& a, const EntryVersion& b) {
-      return std::tie(a.identity, entries[a.index].tie, a.index) <
-             std::tie(b.identity, entries[b.index].tie, b.index);
+      return std::tie(a.identity, entries[a.index].identity, a.index) <
+             std::tie(b.identity, entries[b.index].identity, b.index);
     });
     for (std::size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
       if (begin % poll_rows == 0) interrupts_.poll();
@@ -299,7 +301,7 @@ class Matcher {
                       const std::vector<char>& taken, bool on_right) {
     for (std::uint32_t i = 0; i < entries.size(); i++) {
       if (!taken[i])
-        members.push_back({entries[i].order_key, entries[i].currency, on_right, entries[i].tie, i});
+        members.push_back({entries[i].order_key, entries[i].currency, on_right, entries[i].identity, i});
     }
   }
 
@@ -330,6 +332,8 @@ class Matcher {
   std::span<const MatchEntry> right_;
   std::span<const EntryVersion> left_versions_;
   std::span<const EntryVersion> right_versions_;
+  std::span<const EntrySource> left_sources_;
+  std::span<const EntrySource> right_sources_;
   Interrupts& interrupts_;
   std::vector<char> left_taken_;
   std::vector<char> right_taken_;

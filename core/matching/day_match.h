@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/interrupts.h"
@@ -28,7 +29,13 @@ struct MatchEntry {
   std::uint16_t currency = 0;      // code
   std::uint16_t fee_currency = 0;  // code: the settlement currency, where one is stated
   std::int64_t occurred_at = 0;    // microseconds; earlier pairs first among equals
-  std::uint64_t tie = 0;  // hash of the source's identity, unseeded: breaks ties the same way every time
+  uint128 identity = 0;            // hash of the source's identity, unseeded
+};
+
+// Who an entry is: tells equal entries apart.
+struct EntrySource {
+  std::int32_t source_id;
+  std::string_view source_key;
 };
 
 // An entry among the stored versions of one source row: carried in, or the delta of a change that came after
@@ -41,6 +48,7 @@ struct EntryVersion {
 struct MatchBook {
   std::span<const MatchEntry> entries;
   std::span<const EntryVersion> versions;
+  std::span<const EntrySource> sources;  // beside `entries`
 };
 
 enum class MatchRule : std::uint8_t {
@@ -90,14 +98,15 @@ struct DayMatch {
   std::vector<std::uint32_t> left_open;   // indexes into left, ascending
   std::vector<std::uint32_t> right_open;  // indexes into right, ascending
   std::vector<MatchedFigures> figures;    // by the currency's code; as long as the highest code needs
-  // Sum of a hash per match over the entries' ties: equal data gives an equal digest, whatever the order of
-  // the entries and the seed of their hashes.
+  // The identities of the entries of pairs, and a hash per group over those of its entries, added up: equal
+  // data gives an equal digest, whatever the order of the entries and the seed of their hashes.
   uint128 digest = 0;
 };
 
-// `reversal_kind` is the code of kind "reversal": an order that one book alone has, and that a reversal
-// brings back to zero, matches itself under net_order. `decided` come before all passes, in their order:
-// those whose entries are all still free.
+// Entries that are equal in all that a pass compares pair in the order of occurred_at, source_id and the
+// bytes of source_key. `reversal_kind` is the code of kind "reversal": an order that one book alone has, and
+// that a reversal brings back to zero, matches itself under net_order. `decided` come before all passes, in
+// their order: those whose entries are all still free.
 DayMatch match_day(const MatchBook& left, const MatchBook& right, std::span<const MatchPass> passes,
                    std::uint16_t reversal_kind, Interrupts& interrupts,
                    std::span<const MatchedGroup> decided = {});

@@ -19,39 +19,7 @@ std::uint64_t head(Record record, Side side, std::uint64_t number) {
          (static_cast<std::uint64_t>(side) << side_shift) | number;
 }
 
-// Chunks are read newest first, records oldest first: the words of a log in the order they were written.
-class Words {
- public:
-  Words(ChunkStore& store, ChunkReference newest) : store_(store) {
-    for (ChunkReference reference = newest; reference != 0;) {
-      chunks_.push_back(reference);
-      reference = store.read(reference)->next;
-    }
-  }
-  bool at_end() { return next_ == words_.size() && !load(); }
-  std::uint64_t take() {
-    if (next_ == words_.size()) load();
-    return words_[next_++];
-  }
-
- private:
-  bool load() {
-    if (chunks_.empty()) return false;
-    const Chunk* chunk = store_.read(chunks_.back());
-    chunks_.pop_back();
-    words_.resize(chunk->used / sizeof(std::uint64_t));
-    std::memcpy(words_.data(), chunk->payload(), chunk->used);
-    next_ = 0;
-    return true;
-  }
-
-  ChunkStore& store_;
-  std::vector<ChunkReference> chunks_;
-  std::vector<std::uint64_t> words_;
-  std::size_t next_ = 0;
-};
-
-OrdinalRun take_run(Words& words) {
+OrdinalRun take_run(WordReader& words) {
   OrdinalRun run;
   run.left_over = words.take();
   const std::uint64_t rows = words.take();
@@ -60,7 +28,7 @@ OrdinalRun take_run(Words& words) {
   return run;
 }
 
-std::vector<OrdinalRun> take_runs(Words& words, std::uint64_t count) {
+std::vector<OrdinalRun> take_runs(WordReader& words, std::uint64_t count) {
   std::vector<OrdinalRun> runs;
   runs.reserve(count);
   for (std::uint64_t i = 0; i < count; i++) runs.push_back(take_run(words));
@@ -92,7 +60,7 @@ void MatchLog::write_run(const LeftoverRun& run) {
 }
 
 void replay(ChunkStore& store, ChunkReference newest, MatchReader& reader) {
-  Words words(store, newest);
+  WordReader words(store, newest);
   while (!words.at_end()) {
     const std::uint64_t word = words.take();
     const auto side = static_cast<Side>((word >> side_shift) & 1);

@@ -3,25 +3,24 @@
 
 #include <vector>
 
-#include "core/matching/chunk.h"
+#include "core/matching/chunk_words.h"
 #include "core/matching/partitioned_match.h"
 
 namespace pg_reconcile::core {
 
 class MatchLog final : public MatchSink {
  public:
-  explicit MatchLog(ChunkStore& store) : store_(store) {}
+  explicit MatchLog(ChunkStore& store) : words_(store) {}
   void missing(Side present, std::uint64_t ordinal) override;
   void surplus(Side present, const LeftoverRun& run) override;
   void contested(std::span<const LeftoverRun> left, std::span<const LeftoverRun> right) override;
-  ChunkReference finish() { return words_.finish(store_); }
+  ChunkReference finish() { return words_.finish(); }
 
  private:
-  void write(std::uint64_t word) { words_.append(word, store_); }
+  void write(std::uint64_t word) { words_.word(word); }
   void write_run(const LeftoverRun& run);
 
-  ChunkStore& store_;
-  ChunkWriter<std::uint64_t> words_;
+  WordWriter words_;
 };
 
 // Where rows of equal key and compared columns are left over: the ordinals of all of them, and how many of

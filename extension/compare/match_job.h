@@ -87,6 +87,8 @@ class MatchParticipant {
     writers_[core::partition_of(row, bits_)].append(row, *store_);
     rows_++;
   }
+  // A row that was read and is not to be matched.
+  void count_row() { rows_++; }
   // Tells the others how many rows there are so far.
   void publish_rows();
   void end();

@@ -1,6 +1,10 @@
+// Core headers first: they refuse to come after PostgreSQL's.
+#include "core/matching/day_log.h"
+
 #include "extension/run/day_reader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #define XXH_INLINE_ALL
@@ -9,22 +13,11 @@
 #include "core/digest/row_hash.h"
 #include "core/error.h"
 #include "core/money/currency.h"
-#include "extension/pg/block_ranges.h"
-#include "extension/pg/heap_scan.h"
-#include "extension/pg/numeric_view.h"
-#include "extension/pg/progress.h"
 #include "extension/pg/settings.h"
-#include "extension/values/payload.h"
+#include "extension/run/day_scan.h"
 
 extern "C" {
-#include <catalog/namespace.h>
 #include <storage/itemptr.h>
-#include <storage/lmgr.h>
-#include <utils/builtins.h>
-#include <utils/date.h>
-#include <utils/lsyscache.h>
-#include <utils/numeric.h>
-#include <utils/snapmgr.h>
 #include <utils/timestamp.h>
 }
 
@@ -58,35 +51,44 @@ std::string entry_columns(const char* settlement_currency, const char* prior_per
          settlement_currency + ", e.currency), e.occurred_at, e.source_id, e.source_key, " + prior_period;
 }
 
-// What a run takes from an entry, whoever reads it.
-struct EntryFields {
-  std::string_view kind;
-  std::string_view order_key;
-  std::optional<std::string_view> match_key;
-  std::optional<std::string_view> channel_ref;
-  core::Decimal amount;
-  std::optional<core::Decimal> fee;
-  std::string_view currency;
-  std::string_view fee_currency;
-  std::int64_t occurred_at;
-  std::int32_t source_id;
-  std::string_view source_key;
-  bool prior_period = false;  // of an earlier business date
-};
-
+// What is known of a book's day so far.
 class BookReader {
  public:
   BookReader(BookDay& day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies)
       : day_(day), seed_(seed), kinds_(kinds), currencies_(currencies) {}
 
-  void read(pg::Cursor& cursor, bool carried) {
+  // Rows of a query: counted, and kept. Calls `visit(fields)` for each.
+  template <class Visit>
+  void read(pg::Cursor& cursor, bool carried, Visit visit) {
     while (cursor.next_batch()) {
-      for (std::uint64_t row = 0; row < cursor.rows(); row++) take_row(cursor, row, carried);
-      pg::Progress::rows_done(day_.entries.size());
+      for (std::uint64_t row = 0; row < cursor.rows(); row++) {
+        const EntryFields fields = fields_of_row(cursor, row);
+        visit(fields);
+        if (carried) {
+          keep(fields, {0, day_.carried.size()}, true);
+          day_.carried.push_back({fields.source_id, std::string(fields.source_key)});
+          day_.opening[std::string(fields.currency)].add(fields.amount);
+        } else {
+          keep(fields, location_of(cursor, row), false);
+          count(fields);
+        }
+      }
     }
   }
 
-  void take(const EntryFields& fields, const EntryLocation& location, bool carried) {
+  // An entry that has been counted already, and whose pair is not settled.
+  void rest(const EntryFields& fields, Oid table, const core::DayPlace& place) {
+    keep(fields, {table, (std::uint64_t{place.block} << 16) | place.offset}, false);
+    core::CountAndAmount& settled = day_.settled[std::string(fields.currency)];
+    settled.count--;
+    settled.amount -= fields.amount;
+    rest_identities += fields.identity();
+  }
+
+  uint128 rest_identities = 0;
+
+ private:
+  void keep(const EntryFields& fields, const EntryLocation& location, bool carried) {
     core::MatchEntry entry;
     entry.kind = kinds_.code(fields.kind);
     entry.currency = currencies_.code(fields.currency);
@@ -99,28 +101,9 @@ class BookReader {
     entry.fee_currency = currencies_.code(fields.fee_currency);
     entry.carried = carried;
     entry.occurred_at = fields.occurred_at;
-    const std::string_view source_key = fields.source_key;
-    entry.tie = identity_hash(fields.source_id, source_key);
-
-    sums(carried ? opening_ : in_, entry.currency).add(entry.amount);
-    if (!carried) {
-      if (fields.kind == "refund" ||
-          (fields.amount.is_negative() && (fields.kind == "payment" || fields.kind == "reversal")) ||
-          fields.prior_period) {
-        day_.refunded_orders.emplace_back(fields.order_key);
-      }
-      const std::string amount = fields.amount.to_string();
-      const std::string fee = fields.fee ? fields.fee->to_string() : std::string();
-      hasher_.add(fields.order_key);
-      hasher_.add(fields.match_key);
-      hasher_.add(fields.channel_ref);
-      hasher_.add(fields.kind);
-      hasher_.add(amount);
-      hasher_.add(fields.currency);
-      hasher_.add(fields.fee ? std::optional<std::string_view>(fee) : std::nullopt);
-      sums(digest_, entry.currency) += hasher_.finish();
-    }
+    entry.identity = fields.identity();
     // "key#n" is the n-th delta of "key"; sources escape "#" in keys of their own.
+    const std::string_view source_key = fields.source_key;
     const std::size_t delta = source_key.find('#');
     if (carried || delta != std::string_view::npos) {
       day_.versions.push_back({version_identity(entry, fields.source_id, source_key.substr(0, delta)),
@@ -128,22 +111,26 @@ class BookReader {
     }
     day_.entries.push_back(entry);
     day_.locations.push_back(location);
+    day_.sources.push_back({fields.source_id, day_.source_keys.keep(source_key)});
   }
 
-  void finish() {
-    const auto name = [this](std::size_t code) { return currencies_.text(static_cast<std::uint16_t>(code)); };
-    for (std::size_t code = 0; code < in_.size(); code++) {
-      if (in_[code].count == 0) continue;
-      day_.in[name(code)] = in_[code];
-      day_.digest[name(code)] = digest_[code];
-    }
-    for (std::size_t code = 0; code < opening_.size(); code++) {
-      if (opening_[code].count != 0) day_.opening[name(code)] = opening_[code];
-    }
+  void count(const EntryFields& fields) {
+    const std::string currency(fields.currency);
+    day_.in[currency].add(fields.amount);
+    if (fields.touches_refunds()) day_.refunded_orders.emplace_back(fields.order_key);
+    const std::string amount = fields.amount.to_string();
+    const std::string fee = fields.fee ? fields.fee->to_string() : std::string();
+    hasher_.add(fields.order_key);
+    hasher_.add(fields.match_key);
+    hasher_.add(fields.channel_ref);
+    hasher_.add(fields.kind);
+    hasher_.add(amount);
+    hasher_.add(fields.currency);
+    hasher_.add(fields.fee ? std::optional<std::string_view>(fee) : std::nullopt);
+    day_.digest[currency] += hasher_.finish();
   }
 
- private:
-  void take_row(const pg::Cursor& cursor, std::uint64_t row, bool carried) {
+  static EntryFields fields_of_row(const pg::Cursor& cursor, std::uint64_t row) {
     bool null = false;
     EntryFields fields{};
     fields.kind = *cursor.text(row, kind_column);
@@ -159,25 +146,15 @@ class BookReader {
     fields.source_id = DatumGetInt32(cursor.datum(row, source_id_column, null));
     fields.source_key = *cursor.text(row, source_key_column);
     fields.prior_period = DatumGetBool(cursor.datum(row, prior_period_column, null));
-
-    EntryLocation location;
-    if (carried) {
-      location.tuple = day_.carried.size();
-      day_.carried.push_back({fields.source_id, std::string(fields.source_key)});
-    } else {
-      location.table = DatumGetObjectId(cursor.datum(row, table_column, null));
-      const auto* tuple =
-          reinterpret_cast<ItemPointer>(DatumGetPointer(cursor.datum(row, tuple_column, null)));
-      location.tuple = (static_cast<std::uint64_t>(ItemPointerGetBlockNumberNoCheck(tuple)) << 16) |
-                       ItemPointerGetOffsetNumberNoCheck(tuple);
-    }
-    take(fields, location, carried);
+    return fields;
   }
 
-  template <class Value>
-  static Value& sums(std::vector<Value>& of_currencies, std::uint16_t code) {
-    if (of_currencies.size() <= code) of_currencies.resize(code + std::size_t{1});
-    return of_currencies[code];
+  static EntryLocation location_of(const pg::Cursor& cursor, std::uint64_t row) {
+    bool null = false;
+    const auto* tuple = reinterpret_cast<ItemPointer>(DatumGetPointer(cursor.datum(row, tuple_column, null)));
+    return {DatumGetObjectId(cursor.datum(row, table_column, null)),
+            (static_cast<std::uint64_t>(ItemPointerGetBlockNumberNoCheck(tuple)) << 16) |
+                ItemPointerGetOffsetNumberNoCheck(tuple)};
   }
 
   // A delta is entered per source row, order, keys, kind and currency (reconcile.enter_delta).
@@ -204,126 +181,167 @@ class BookReader {
   Dictionary& kinds_;
   Dictionary& currencies_;
   core::RowHasher hasher_;
-  // By the currency's code.
-  std::vector<core::CountAndAmount> in_;
-  std::vector<core::CountAndAmount> opening_;
-  std::vector<uint128> digest_;
 };
 
-// ---- the day's partition, read page by page ------------------------------------------------------------
-
-constexpr const char* heap_columns[] = {
-    "effective",           "business_date", "recon_date",  "channel",   "account", "kind",
-    "order_key",           "match_key",     "channel_ref", "amount",    "fee",     "currency",
-    "settlement_currency", "occurred_at",   "source_id",   "source_key"};
-enum HeapColumn {
-  heap_effective,
-  heap_business_date,
-  heap_recon_date,
-  heap_channel,
-  heap_account,
-  heap_kind,
-  heap_order_key,
-  heap_match_key,
-  heap_channel_ref,
-  heap_amount,
-  heap_fee,
-  heap_currency,
-  heap_settlement_currency,
-  heap_occurred_at,
-  heap_source_id,
-  heap_source_key
-};
-
-std::optional<std::string_view> text_of(const Datum* values, const bool* nulls, HeapColumn column) {
-  if (nulls[column]) return std::nullopt;
-  return pg::payload_of(values[column]);
-}
-
-// A numeric's digits as a Decimal; through its text where they don't fit, which says what is wrong.
-core::Decimal decimal_of(Datum value) {
-  const pg::NumericView numeric(pg::payload_of(value));
-  constexpr int fraction_groups = core::Decimal::scale_digits / 4;
-  constexpr int digits_max = 8;  // 10^32: fits 128 bits
-  const auto digits = static_cast<int>(numeric.digit_count());
-  const int shift = numeric.weight - (digits - 1) + fraction_groups;  // of the last digit, in groups of four
-  if (numeric.special == 0 && shift >= 0 && digits + shift <= digits_max) {
-    core::int128 units = 0;
-    for (int i = 0; i < digits; i++) units = units * 10000 + numeric.digit(static_cast<std::size_t>(i));
-    for (int i = 0; i < shift; i++) units *= 10000;
-    return core::Decimal::from_units(numeric.negative ? -units : units);
-  }
-  if (digits == 0 && numeric.special == 0) return {};
-  return exact_decimal(pg::guarded([=] { return DatumGetCString(DirectFunctionCall1(numeric_out, value)); }));
-}
-
-Oid raw_entry_table() {
-  return get_relname_relid("entry", get_namespace_oid("reconcile", false));
-}
-
-// The heap table that holds a book's entries of a day, where it is one.
-Oid heap_partition(const std::string& book, core::Date day) {
-  const char* text = book.c_str();
-  const Oid entry = pg::guarded([] { return raw_entry_table(); });
-  if (!OidIsValid(entry)) return InvalidOid;
-  const Datum values[] = {pg::guarded([=] { return CStringGetTextDatum(text); }), DateADTGetDatum(day)};
-  const Oid leaf = pg::partition_for(entry, values);
-  if (!OidIsValid(leaf)) return InvalidOid;
-  pg::guarded([=] { LockRelationOid(leaf, AccessShareLock); });
-  return pg::reason_against_heap_scan(leaf, true).empty() ? leaf : InvalidOid;
-}
-
-class ActiveSnapshot {
+// What the processes that read the day have found, added up.
+class Findings final : public core::DayLogReader {
  public:
-  explicit ActiveSnapshot(const pg::HeldSnapshot& snapshot) {
-    const Snapshot held = snapshot.get();
-    pg::guarded([=] { PushActiveSnapshot(held); });
+  Findings(SettledPairs& settled, BookDay& left, BookDay& right) : settled_(settled), days_{&left, &right} {}
+
+  void rest(core::Side side, const core::DayPlace& place) override {
+    if (place.offset != 0) places_[index(side)].push_back(place);
   }
-  ~ActiveSnapshot() {
-    if (!pg::detail::abort_is_due()) PopActiveSnapshot();
+  void refunded_order(core::Side side, std::string order_key) override {
+    days_[index(side)]->refunded_orders.push_back(std::move(order_key));
   }
-  ActiveSnapshot(const ActiveSnapshot&) = delete;
-  ActiveSnapshot& operator=(const ActiveSnapshot&) = delete;
+  void sums(core::Side side, const core::DaySums& sums) override {
+    BookDay& day = *days_[index(side)];
+    const std::string currency = core::currency_text(sums.currency);
+    day.digest[currency] += sums.digest;
+    for (core::CountAndAmount* figure : {&day.in[currency], &day.settled[currency]}) {
+      figure->add(sums.in.amount, sums.in.count);
+    }
+  }
+  void identities(core::Side, uint128 sum) override { settled_.digest += sum; }
+  void fees(std::uint64_t currency, core::Decimal sum) override {
+    settled_.fees[core::currency_text(currency)] += sum;
+  }
+
+  // In the order in which they are stored.
+  std::vector<core::DayPlace>& places(std::size_t side) {
+    std::sort(places_[side].begin(), places_[side].end(),
+              [](const core::DayPlace& a, const core::DayPlace& b) { return a.tuple() < b.tuple(); });
+    return places_[side];
+  }
+
+ private:
+  static std::size_t index(core::Side side) { return static_cast<std::size_t>(side); }
+
+  SettledPairs& settled_;
+  std::array<BookDay*, 2> days_;
+  std::array<std::vector<core::DayPlace>, 2> places_;
 };
 
-void read_heap_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, core::Date day, Oid table,
-                   BookReader& reader, std::size_t& rows) {
-  const ActiveSnapshot active(snapshot);
-  std::vector<AttrNumber> attributes;
-  for (const char* column : heap_columns) {
-    attributes.push_back(pg::guarded([=] { return get_attnum(table, column); }));
+core::KeyedHash::Secret random_secret() {
+  core::KeyedHash::Secret secret;
+  if (!pg_strong_random(secret.data(), secret.size())) {
+    throw core::Error(core::sqlstate::internal_error, "could not draw random values",
+                      "The system's source of strong random numbers failed.",
+                      "Check that the server process can read /dev/urandom.");
   }
-  const std::vector<BlockNumber> blocks = pg::blocks_of_day(table, "business_date", day);
-  if (blocks.empty()) return;
-  pg::HeapScan scan(table, blocks.back() + 1, attributes);
-  std::uint64_t visited = 0;
-  for (const BlockNumber block : blocks) {
-    scan.read_block(block, [&](const Datum* values, const bool* nulls, OffsetNumber offset) {
-      if (!DatumGetBool(values[heap_effective]) || DatumGetDateADT(values[heap_business_date]) != day ||
-          DatumGetDateADT(values[heap_recon_date]) != day ||
-          pg::payload_of(values[heap_channel]) != leg.channel ||
-          pg::payload_of(values[heap_account]) != leg.account) {
-        return;
-      }
-      EntryFields fields{};
-      fields.kind = pg::payload_of(values[heap_kind]);
-      if (std::find(leg.kinds.begin(), leg.kinds.end(), fields.kind) == leg.kinds.end()) return;
-      fields.order_key = pg::payload_of(values[heap_order_key]);
-      fields.match_key = text_of(values, nulls, heap_match_key);
-      fields.channel_ref = text_of(values, nulls, heap_channel_ref);
-      fields.amount = decimal_of(values[heap_amount]);
-      if (!nulls[heap_fee]) fields.fee = decimal_of(values[heap_fee]);
-      fields.currency = pg::payload_of(values[heap_currency]);
-      fields.fee_currency = text_of(values, nulls, heap_settlement_currency).value_or(fields.currency);
-      fields.occurred_at = nulls[heap_occurred_at] ? no_time : DatumGetTimestampTz(values[heap_occurred_at]);
-      fields.source_id = DatumGetInt32(values[heap_source_id]);
-      fields.source_key = pg::payload_of(values[heap_source_key]);
-      reader.take(fields, {table, (static_cast<std::uint64_t>(block) << 16) | offset}, false);
-      rows++;
-    });
-    if (++visited % 64 == 0) pg::Progress::rows_done(rows);
-  }
+  return secret;
 }
+
+// Both books of a day while they are read.
+class DayReader {
+ public:
+  DayReader(const DayRequest& request, Dictionary& kinds, Dictionary& currencies, BookDay& left,
+            BookDay& right)
+      : request_(request),
+        scope_{request.day, request.leg.channel, request.leg.account, request.leg.kinds},
+        readers_{BookReader(left, request.seed, kinds, currencies),
+                 BookReader(right, request.seed, kinds, currencies)},
+        findings_(settled_, left, right),
+        secret_(random_secret()) {}
+
+  SettledPairs read() {
+    tables_[0] = table_of(request_.leg.left_book, request_.left_expected);
+    tables_[1] = table_of(request_.leg.right_book, request_.right_expected);
+    const core::DayPairing pairing = choose_pairing();
+    for (std::size_t side = 0; side < 2; side++) read_known(side, pairing.key);
+    const DayMatchRequest match{
+        &request_.snapshot,       scope_,          pairing, &secret_, {&tables_[0], &tables_[1]},
+        {&known_[0], &known_[1]}, request_.decided};
+    settled_.pairs = static_cast<std::int64_t>(match_day_tables(match, findings_));
+    for (std::size_t side = 0; side < 2; side++) {
+      fetch_rest(side);
+      read_carried(side);
+      settled_.digest -= readers_[side].rest_identities;
+    }
+    return std::move(settled_);
+  }
+
+ private:
+  [[nodiscard]] const std::string& book(std::size_t side) const {
+    return side == 0 ? request_.leg.left_book : request_.leg.right_book;
+  }
+
+  DayTable table_of(const std::string& book, std::int64_t expected_rows) {
+    DayTable table = day_table(request_.snapshot, book, request_.day);
+    table.expected_rows = expected_rows;
+    return table;
+  }
+
+  core::DayPairing choose_pairing() {
+    // Rows that come by queries are all kept: with such a book nothing is gained.
+    if (!OidIsValid(tables_[0].table) || !OidIsValid(tables_[1].table)) return {};
+    const std::vector<core::MatchPass> passes = request_.leg.exact_passes();
+    const bool has_choice = !passes.empty() && passes[0].rule == core::MatchRule::channel_ref;
+    return core::DayPairing::of(
+        passes, has_choice && prefers_match_key(request_.snapshot, scope_, {&tables_[0], &tables_[1]}));
+  }
+
+  // Entries that no scan of the day's partition finds: prior-period items by their own small index, or all.
+  void read_known(std::size_t side, core::DayKey key) {
+    using pg::Argument;
+    const bool is_scanned = OidIsValid(tables_[side].table);
+    const std::string scope =
+        "e.channel = $1 AND e.account = $2 AND e.book = $3 AND e.recon_date = $4 AND e.kind = ANY ($5) AND "
+        "e.effective";
+    const std::string columns = entry_columns("e.settlement_currency", "e.recon_date <> e.business_date");
+    const std::string of_the_day = "SELECT e.tableoid, e.ctid, " + columns +
+                                   " FROM reconcile.entry e WHERE " + scope + " AND e.business_date = $4";
+    const std::string of_prior_days = "SELECT e.tableoid, e.ctid, " + columns +
+                                      " FROM reconcile.entry e WHERE " + scope +
+                                      " AND e.recon_date <> e.business_date";
+    // There are few prior-period items, and the planner, who knows no correlation of the two dates, expects
+    // nearly all rows to be some.
+    const pg::LocalSetting by_index("enable_seqscan", is_scanned ? "off" : "on");
+    pg::Cursor cursor(
+        request_.snapshot, is_scanned ? of_prior_days : of_the_day + " UNION ALL " + of_prior_days,
+        {Argument::text(scope_.channel), Argument::text(scope_.account), Argument::text(book(side)),
+         Argument::date(scope_.day), Argument::text_array(scope_.kinds)});
+    const core::KeyedHash hash(secret_);
+    const DayRowMaker maker(key, hash);
+    KnownRows& known = known_[side];
+    readers_[side].read(cursor, false, [&](const EntryFields& fields) {
+      const std::optional<std::size_t> kind = scope_.kind(fields.kind);
+      const std::optional<std::uint64_t> currency = core::currency_word(fields.currency);
+      if (!kind || !currency) return;
+      known.states_reference = known.states_reference || fields.channel_ref.has_value();
+      if (const auto row = maker.row(fields, *kind, *currency, {})) known.rows.push_back(*row);
+    });
+  }
+
+  void fetch_rest(std::size_t side) {
+    const Oid table = tables_[side].table;
+    fetch_places(request_.snapshot, tables_[side], findings_.places(side),
+                 [&](const core::DayPlace& place, const Datum* values, const bool* nulls) {
+                   readers_[side].rest(fields_of(values, nulls), table, place);
+                 });
+  }
+
+  void read_carried(std::size_t side) {
+    using pg::Argument;
+    pg::Cursor cursor(
+        request_.snapshot,
+        "SELECT NULL::oid, NULL::tid, " + entry_columns("e.entry ->> 'settlement_currency'", "false") +
+            " FROM reconcile.open_item e WHERE e.channel = $1 AND e.account = $2 AND e.leg = $3 "
+            "AND e.book = $4 AND e.opened_on < $5 AND (e.closed_on IS NULL OR e.closed_on >= $5)",
+        {Argument::text(scope_.channel), Argument::text(scope_.account), Argument::text(request_.leg.leg),
+         Argument::text(book(side)), Argument::date(scope_.day)});
+    readers_[side].read(cursor, true, [](const EntryFields&) {});
+  }
+
+  const DayRequest& request_;
+  DayScope scope_;
+  SettledPairs settled_;
+  std::array<BookReader, 2> readers_;
+  Findings findings_;
+  core::KeyedHash::Secret secret_;
+  std::array<DayTable, 2> tables_;
+  std::array<KnownRows, 2> known_;
+};
 
 }  // namespace
 
@@ -334,8 +352,18 @@ uint128 keyed_hash(std::optional<std::string_view> text, std::uint64_t seed) {
   return value == 0 ? 1 : value;
 }
 
-std::uint64_t identity_hash(std::int32_t source_id, std::string_view source_key) {
-  return XXH3_64bits_withSeed(source_key.data(), source_key.size(), static_cast<std::uint64_t>(source_id));
+std::string_view TextArena::keep(std::string_view text) {
+  if (text.empty()) return {};
+  if (left_ < text.size()) {
+    left_ = std::max(block_bytes, text.size());
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(left_));
+    next_ = blocks_.back().get();
+  }
+  char* to = next_;
+  std::memcpy(to, text.data(), text.size());
+  next_ += text.size();
+  left_ -= text.size();
+  return {to, text.size()};
 }
 
 std::uint16_t Dictionary::code(std::string_view text) {
@@ -350,63 +378,15 @@ std::uint16_t Dictionary::code(std::string_view text) {
   return static_cast<std::uint16_t>(texts_.size() - 1);
 }
 
-core::Decimal exact_decimal(std::string_view text) {
-  const std::optional<core::Decimal> value = core::Decimal::parse_sum(text);
-  if (!value) {
-    throw core::Error(core::sqlstate::numeric_value_out_of_range,
-                      "amount " + std::string(text) + " is out of range",
-                      "Sums of amounts have at most 26 integer and 12 fraction digits.",
-                      "Look for amounts that cannot be, and correct them at their source.");
-  }
-  return *value;
-}
-
 std::optional<std::string> money_text(const std::optional<std::string>& amount,
                                       const std::optional<std::string>& currency) {
   if (!amount) return std::nullopt;
   return core::amount_text(exact_decimal(*amount), currency.value_or(""));
 }
 
-BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, const std::string& book,
-                      core::Date day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies) {
-  using pg::Argument;
-  BookDay result;
-  BookReader reader(result, seed, kinds, currencies);
-  {
-    // Entries of the day lie in the day's partition; prior-period items are found by their own small index.
-    const Oid table = heap_partition(book, day);
-    std::size_t rows = 0;
-    if (OidIsValid(table)) read_heap_day(snapshot, leg, day, table, reader, rows);
-    const std::string scope =
-        "e.channel = $1 AND e.account = $2 AND e.book = $3 AND e.recon_date = $4 AND e.kind = ANY ($5) AND "
-        "e.effective";
-    const std::string columns = entry_columns("e.settlement_currency", "e.recon_date <> e.business_date");
-    const std::string of_the_day = "SELECT e.tableoid, e.ctid, " + columns +
-                                   " FROM reconcile.entry e WHERE " + scope + " AND e.business_date = $4";
-    const std::string of_prior_days = "SELECT e.tableoid, e.ctid, " + columns +
-                                      " FROM reconcile.entry e WHERE " + scope +
-                                      " AND e.recon_date <> e.business_date";
-    // There are few prior-period items, and the planner, who knows no correlation of the two dates, expects
-    // nearly all rows to be some.
-    const pg::LocalSetting by_index("enable_seqscan", OidIsValid(table) ? "off" : "on");
-    pg::Cursor cursor(snapshot,
-                      OidIsValid(table) ? of_prior_days : of_the_day + " UNION ALL " + of_prior_days,
-                      {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(book),
-                       Argument::date(day), Argument::text_array(leg.kinds)});
-    reader.read(cursor, false);
-  }
-  {
-    pg::Cursor cursor(
-        snapshot,
-        "SELECT NULL::oid, NULL::tid, " + entry_columns("e.entry ->> 'settlement_currency'", "false") +
-            " FROM reconcile.open_item e WHERE e.channel = $1 AND e.account = $2 AND e.leg = $3 "
-            "AND e.book = $4 AND e.opened_on < $5 AND (e.closed_on IS NULL OR e.closed_on >= $5)",
-        {Argument::text(leg.channel), Argument::text(leg.account), Argument::text(leg.leg),
-         Argument::text(book), Argument::date(day)});
-    reader.read(cursor, true);
-  }
-  reader.finish();
-  return result;
+SettledPairs read_day(const DayRequest& request, Dictionary& kinds, Dictionary& currencies, BookDay& left,
+                      BookDay& right) {
+  return DayReader(request, kinds, currencies, left, right).read();
 }
 
 }  // namespace pg_reconcile

@@ -1,30 +1,24 @@
-// Reads what a run matches: the day's effective entries of a book, and the items carried in.
+// Reads what a run matches: the day's effective entries of both books, and the items carried in. What pairs
+// for certain is settled while reading; everything known of an entry is kept of the rest alone.
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/matching/day_match.h"
 #include "core/matching/proof.h"
 #include "extension/pg/cursor.h"
+#include "extension/run/entry_fields.h"
 #include "extension/run/leg_config.h"
 
 namespace pg_reconcile {
 
-// Of entries that state no time: they pair last among equals.
-inline constexpr std::int64_t no_time = std::numeric_limits<std::int64_t>::max();
-
 // A text under the seed of a run; 0: NULL.
 core::uint128 keyed_hash(std::optional<std::string_view> text, std::uint64_t seed);
-
-// The hash of a source's identity that is the same in every run (MatchEntry::tie).
-std::uint64_t identity_hash(std::int32_t source_id, std::string_view source_key);
 
 // Codes for texts that few entries share: kinds, currencies.
 class Dictionary {
@@ -47,30 +41,60 @@ struct CarriedItem {
   std::string source_key;
 };
 
+// Texts that stay where they are.
+class TextArena {
+ public:
+  std::string_view keep(std::string_view text);
+
+ private:
+  static constexpr std::size_t block_bytes = 65536;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::size_t left_ = 0;
+  char* next_ = nullptr;
+};
+
 struct BookDay {
-  std::vector<core::MatchEntry> entries;  // the day's, then those carried in
-  std::vector<EntryLocation> locations;   // beside `entries`
+  // The day's that are left to match_day(), then those carried in.
+  std::vector<core::MatchEntry> entries;
+  std::vector<EntryLocation> locations;    // beside `entries`
+  std::vector<core::EntrySource> sources;  // beside `entries`; keys lie in `source_keys`
+  TextArena source_keys;
   std::vector<CarriedItem> carried;
   // Order keys of the day's refunds, of money that went back in another way, and of what came late: whose
   // refunds may now be more than was paid.
   std::vector<std::string> refunded_orders;
   std::vector<core::EntryVersion> versions;             // the carried and the deltas among `entries`
-  std::map<std::string, core::CountAndAmount> in;       // the detail path's sums per currency
+  std::map<std::string, core::CountAndAmount> in;       // the detail path's sums per currency, of all entries
   std::map<std::string, core::CountAndAmount> opening;  // items carried in
   std::map<std::string, core::uint128> digest;          // per currency
+  std::map<std::string, core::CountAndAmount> settled;  // of entries whose pairs are settled
 
-  [[nodiscard]] core::MatchBook match_book() const { return {entries, versions}; }
+  [[nodiscard]] core::MatchBook match_book() const { return {entries, versions, sources}; }
 };
 
-// `seed` keys the hashes of this run.
-BookDay read_book_day(const pg::HeldSnapshot& snapshot, const LegConfig& leg, const std::string& book,
-                      core::Date day, std::uint64_t seed, Dictionary& kinds, Dictionary& currencies);
+// Pairs of the day that are the same whatever else the day holds: not among the entries any more.
+struct SettledPairs {
+  std::int64_t pairs = 0;
+  std::map<std::string, core::Decimal> fees;  // per currency, of pairs where both books state one: equal
+  core::uint128 digest = 0;                   // as in DayMatch
+};
+
+struct DayRequest {
+  const pg::HeldSnapshot& snapshot;
+  const LegConfig& leg;
+  core::Date day;
+  std::uint64_t seed;  // keys the hashes of this run
+  std::int64_t left_expected;
+  std::int64_t right_expected;
+  // Entries that people have decided on: they are kept, and so are those that could pair with them.
+  std::vector<core::uint128> decided;
+};
+
+SettledPairs read_day(const DayRequest& request, Dictionary& kinds, Dictionary& currencies, BookDay& left,
+                      BookDay& right);
 
 // An amount as discrepancies store it: with its currency's decimals.
 std::optional<std::string> money_text(const std::optional<std::string>& amount,
                                       const std::optional<std::string>& currency);
-
-// An amount or a sum of amounts. Throws 22003 when the text is out of Decimal's range.
-core::Decimal exact_decimal(std::string_view text);
 
 }  // namespace pg_reconcile

@@ -64,10 +64,10 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   const std::uint64_t seed = random_seed();
   using pg::Phase;
   using pg::Progress;
-  Progress::phase(Phase::reading_left, expected_rows(leg_.left_book));
-  left_ = read_book_day(snapshot_, leg_, leg_.left_book, day_, seed, kinds_, currencies_);
-  Progress::phase(Phase::reading_right, expected_rows(leg_.right_book));
-  right_ = read_book_day(snapshot_, leg_, leg_.right_book, day_, seed, kinds_, currencies_);
+  const SettledPairs settled =
+      read_day({snapshot_, leg_, day_, seed, expected_rows(leg_.left_book), expected_rows(leg_.right_book),
+                decided_identities(spi_, leg_, day_)},
+               kinds_, currencies_, left_, right_);
   result_.read_s = watch.lap();
 
   Progress::phase(Phase::matching);
@@ -81,7 +81,7 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
                                          kinds_.code("reversal"), interrupts, confirmed);
   const std::vector<Suggestion> suggestions =
       run_rules(snapshot_, spi_, leg_, left_, right_, seed, kinds_, decisions, match);
-  count_matches(match);
+  count_matches(match, settled);
   result_.match_s = watch.lap();
 
   Progress::phase(Phase::writing);
@@ -119,7 +119,7 @@ std::int64_t DayRun::expected_rows(const std::string& book) {
   return spi_.int8(0, 0);
 }
 
-void DayRun::count_matches(const core::DayMatch& match) {
+void DayRun::count_matches(const core::DayMatch& match, const SettledPairs& settled) {
   for (std::size_t code = 0; code < match.figures.size(); code++) {
     const core::MatchedFigures& matched = match.figures[code];
     const bool is_used = matched.left.count != 0 || matched.right.count != 0 ||
@@ -134,8 +134,18 @@ void DayRun::count_matches(const core::DayMatch& match) {
     f.right_fee = matched.right_fee;
     f.fees_not_compared = matched.fees_not_compared;
   }
-  result_.digest += match.digest;
-  result_.matched_pairs = static_cast<std::int64_t>(match.pairs.size());
+  for (const auto& [currency, sum] : left_.settled) {
+    figures(currency).left.matched.add(sum.amount, sum.count);
+  }
+  for (const auto& [currency, sum] : right_.settled) {
+    figures(currency).right.matched.add(sum.amount, sum.count);
+  }
+  for (const auto& [currency, fees] : settled.fees) {
+    figures(currency).left_fee += fees;
+    figures(currency).right_fee += fees;
+  }
+  result_.digest += match.digest + settled.digest;
+  result_.matched_pairs = static_cast<std::int64_t>(match.pairs.size()) + settled.pairs;
   result_.matched_groups = static_cast<std::int64_t>(match.groups.size());
   for (const auto& [currency, sum] : left_.in) {
     figures(currency).left.detail_in = sum;

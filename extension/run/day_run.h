@@ -61,7 +61,7 @@ class DayRun {
   std::vector<Finding> read_findings(core::DiscrepancyLedger& ledger);
   bool apply_adjustments(const std::vector<Finding>& findings);
   void classify(core::DiscrepancyLedger& ledger);
-  void count_matches(const core::DayMatch& match);
+  void count_matches(const core::DayMatch& match, const SettledPairs& settled);
   void read_aggregates();
   void read_previous();
   void read_statements();

@@ -19,6 +19,9 @@ struct DecidedMatch {
   core::MatchedGroup group;  // of pass 0, indexes ascending
 };
 
+// Identities of all entries that standing decisions are about, whether the day has them or not.
+std::vector<core::uint128> decided_identities(pg::Spi& spi, const LegConfig& leg, core::Date day);
+
 // The decisions that the day reckons with, oldest first: those whose entries are all among the day's and the
 // carried ones, with the amounts that were decided on, and that no earlier day has made use of.
 std::vector<DecidedMatch> read_decisions(pg::Spi& spi, const LegConfig& leg, core::Date day,

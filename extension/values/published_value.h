@@ -40,6 +40,7 @@ class PublishedValue {
         return add_rarer(value, hasher);
     }
   }
+  static void add_numeric(Datum value, core::RowHasher& hasher);
 
  private:
   // The most frequent first.
@@ -86,8 +87,6 @@ class PublishedValue {
     hasher.close_field(static_cast<std::size_t>(std::to_chars(to, to + 20, number).ptr - to));
   }
   static void add_signed(std::int64_t number, core::RowHasher& hasher) { add_number(number, hasher); }
-  static void add_numeric(Datum value, core::RowHasher& hasher);
-
   Form form_;
   std::int16_t length_ = 0;
   mutable std::map<Oid, std::string> labels_;  // of an enum

@@ -6,73 +6,12 @@
 #include <random>
 #include <set>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "test/unit/day_entries.h"
 
 using namespace pg_reconcile::core;
+using namespace day_entries;
 
 namespace {
-
-enum Kind : std::uint16_t { payment, refund, reversal };
-enum Currency : std::uint16_t { cny, usd };
-
-constexpr MatchPass all_passes[] = {{1, MatchRule::channel_ref},
-                                    {2, MatchRule::match_key},
-                                    {3, MatchRule::carried},
-                                    {4, MatchRule::net_order}};
-
-// An entry as a test writes it; texts are hashed under the run's seed, "" is NULL.
-struct Row {
-  std::string name;
-  std::string ref;
-  std::string key;
-  std::string amount;
-  std::string order = key;
-  Kind kind = payment;
-  Currency currency = cny;
-  std::string fee = "";
-  bool carried = false;
-  std::int64_t at = 0;
-  Currency fee_currency = cny;
-};
-
-uint128 hashed(const std::string& text, std::uint64_t seed) {
-  if (text.empty()) return 0;
-  const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), seed);
-  return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
-}
-
-std::vector<MatchEntry> entries(const std::vector<Row>& rows, std::uint64_t seed) {
-  std::vector<MatchEntry> result;
-  for (const Row& row : rows) {
-    MatchEntry entry;
-    entry.channel_ref = hashed(row.ref, seed);
-    entry.match_key = hashed(row.key, seed);
-    entry.order_key = hashed(row.order.empty() ? row.name : row.order, seed);
-    entry.amount = *Decimal::parse(row.amount);
-    entry.has_fee = !row.fee.empty();
-    if (entry.has_fee) entry.fee = *Decimal::parse(row.fee);
-    entry.carried = row.carried;
-    entry.kind = row.kind;
-    entry.currency = row.currency;
-    entry.fee_currency = row.fee_currency;
-    entry.occurred_at = row.at;
-    entry.tie = XXH3_64bits(row.name.data(), row.name.size());
-    result.push_back(entry);
-  }
-  return result;
-}
-
-// Rows named "x" and "x#n" are versions of one source row.
-std::vector<EntryVersion> versions(const std::vector<Row>& rows, std::uint64_t seed) {
-  std::vector<EntryVersion> result;
-  for (std::uint32_t i = 0; i < rows.size(); i++) {
-    const std::string row = rows[i].name.substr(0, rows[i].name.find('#'));
-    if (rows[i].carried || row != rows[i].name)
-      result.push_back({hashed(row + "/" + rows[i].ref + "/" + rows[i].key + "/" + rows[i].order, seed), i});
-  }
-  return result;
-}
 
 // The result in words, independent of places in memory: "a=b/1" a pair of pass 1, "!f" fees differ, "!r"
 // references differ, "{a,b}={c}/4" a group, "a?" an open left entry, "?b" an open right one.
@@ -84,9 +23,9 @@ Words match(std::vector<Row> left, std::vector<Row> right, std::span<const Match
   for (int turn = 0; turn < 8; turn++) {
     const std::uint64_t seed = random();
     NoInterrupts interrupts;
-    const DayMatch result =
-        match_day({entries(left, seed), versions(left, seed)}, {entries(right, seed), versions(right, seed)},
-                  passes, reversal, interrupts);
+    const DayMatch result = match_day({entries(left, seed), versions(left, seed), sources(left)},
+                                      {entries(right, seed), versions(right, seed), sources(right)}, passes,
+                                      reversal, interrupts);
     Words words;
     const auto listed = [](const std::vector<std::uint32_t>& indexes, const std::vector<Row>& rows) {
       std::set<std::string> names;
@@ -268,7 +207,8 @@ TEST_CASE("random days: every entry is in one place, and matches add up") {
     const auto l = entries(left, 0);
     const auto r = entries(right, 0);
     NoInterrupts interrupts;
-    const DayMatch result = match_day({l, {}}, {r, {}}, all_passes, reversal, interrupts);
+    const DayMatch result =
+        match_day({l, {}, sources(left)}, {r, {}, sources(right)}, all_passes, reversal, interrupts);
     std::vector<int> left_seen(l.size()), right_seen(r.size());
     for (const auto& pair : result.pairs) {
       left_seen[pair.left]++;

@@ -1,7 +1,5 @@
 #include "core/matching/day_log.h"
 
-#include <cstring>
-
 namespace pg_reconcile::core {
 namespace {
 
@@ -24,16 +22,10 @@ uint128 take_wide(WordReader& words) {
 
 }  // namespace
 
-std::optional<std::uint64_t> currency_word(std::string_view currency) {
-  std::uint64_t word = 0;
-  if (currency.size() > sizeof(word)) return std::nullopt;
-  std::memcpy(&word, currency.data(), currency.size());
-  return word;
-}
-
 std::string currency_text(std::uint64_t word) {
-  std::string text(reinterpret_cast<const char*>(&word), sizeof(word));
-  return text.substr(0, text.find('\0'));
+  std::string text;
+  for (; word != 0; word >>= 8) text.push_back(static_cast<char>(word & 0xFF));
+  return text;
 }
 
 void DayLog::rest(Side side, const DayPlace& place) {

@@ -13,7 +13,14 @@
 namespace pg_reconcile::core {
 
 // Currencies have short names: a word holds one. nullopt: longer than eight bytes.
-[[nodiscard]] std::optional<std::uint64_t> currency_word(std::string_view currency);
+[[nodiscard]] inline std::optional<std::uint64_t> currency_word(std::string_view currency) {
+  if (currency.size() > sizeof(std::uint64_t)) return std::nullopt;
+  std::uint64_t word = 0;
+  for (std::size_t i = currency.size(); i > 0; i--) {
+    word = (word << 8) | static_cast<unsigned char>(currency[i - 1]);
+  }
+  return word;
+}
 [[nodiscard]] std::string currency_text(std::uint64_t word);
 
 // Entries of one book in one currency, added up.

@@ -130,7 +130,7 @@ class BookScan {
 
   void take(BlockNumber block, OffsetNumber offset, const Datum* values, const bool* nulls) {
     if (!scope_.holds(values)) return;
-    const std::optional<std::size_t> kind = scope_.kind(pg::payload_of(values[heap_kind]));
+    const std::optional<std::size_t> kind = kind_of(pg::payload_of(values[heap_kind]));
     if (!kind) return;
     const EntryFields fields = fields_of(values, nulls);
     const std::uint64_t currency = require_currency_word(fields.currency);
@@ -158,6 +158,12 @@ class BookScan {
     if (shared_->decided_count == 0) return false;
     const core::Hash128* decided = shared_->decided();
     return std::binary_search(decided, decided + shared_->decided_count, halves(identity));
+  }
+
+  // Most entries are of the kind of the one before.
+  std::optional<std::size_t> kind_of(std::string_view name) {
+    if (!last_kind_ || scope_.kinds[*last_kind_] != name) last_kind_ = scope_.kind(name);
+    return last_kind_;
   }
 
   core::DaySums& sums_of(std::uint64_t currency) {
@@ -193,6 +199,7 @@ class BookScan {
   core::RowHasher hasher_;
   std::vector<core::DaySums> sums_;
   std::size_t last_sums_ = 0;
+  std::optional<std::size_t> last_kind_;
   core::uint128 identities_ = 0;
   bool states_reference_ = false;
   std::uint64_t last_currency_ = 0;

@@ -38,6 +38,22 @@ SELECT channel, account, recon_date, book, kind, currency, count(*), sum(amount)
 FROM reconcile.entry GROUP BY 1, 2, 3, 4, 5, 6;
 VACUUM ANALYZE reconcile.entry;
 
+-- Late changes of the day, a row at a time, as streams bring them: of ten, five belong to pairs that come late, four
+-- correct an amount in both books, one in one book alone.
+CREATE FUNCTION reconcile.bench_change(p_changes integer, p_rows bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  keys text[] := ARRAY(SELECT 'order' || lpad((1 + floor(random() * p_rows))::bigint::text, 12, '0') FROM generate_series(1, p_changes * 3 / 10));
+BEGIN
+  UPDATE reconcile.entry SET amount = amount + 0.01
+  WHERE book = 'internal' AND source_id = 1 AND tier = 0 AND source_key = ANY (keys[1:p_changes / 5]);
+  UPDATE reconcile.entry SET amount = amount + 0.01 WHERE book = 'trade' AND source_id = 2 AND tier = 0 AND source_key = ANY (keys);
+  INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, amount, currency, status, effective, occurred_at,
+    business_date, recon_date, source_id, source_key)
+  SELECT 'bench', '1', b.book, 'payment', k.key, k.key, 1, 'CNY', 'success', true, now(), current_date - 2, current_date - 2, b.source, k.key
+  FROM (SELECT 'late' || i || '/' || clock_timestamp() AS key FROM generate_series(1, p_changes / 4) i) k
+  CROSS JOIN (VALUES ('internal', 1), ('trade', 2)) AS b (book, source);
+END $$;
+
 -- A channel's file, and the same rows as clean CSV for COPY into a table of the same columns and indexes.
 SELECT reconcile.create_channel('benchfile', 'UTC', 'CNY', account => '1', first_date => current_date - 30);
 SELECT reconcile.create_file_source('bench files', 'benchfile', 'generic.csv', NULL, account => '1',

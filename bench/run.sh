@@ -96,6 +96,13 @@ figure run_vs_compare 1.5 \
   "SELECT 1" \
   "$compare"
 
+figure incremental_1k 0.05 \
+  "SELECT state FROM reconcile.run('bench', current_date - 2) WHERE NOT EXISTS (SELECT FROM reconcile.run WHERE current);
+   SELECT reconcile.bench_change(1000, $rows);" \
+  "SELECT 1 / (method = 'incremental')::integer FROM reconcile.run('bench', current_date - 2, method => 'incremental');" \
+  "SELECT 1" \
+  "SELECT state FROM reconcile.run('bench', current_date - 2);"
+
 figure file_vs_copy 0.6 \
   "SELECT reconcile.bench_forget();" \
   "SELECT reconcile.ingest_file('bench files', '$folder/server/bill.csv');" \

@@ -31,7 +31,9 @@ CREATE TABLE reconcile.run (
   digest           text,
   proof            jsonb,
   proof_difference numeric,
-  timings          jsonb
+  timings          jsonb,
+  batch_reason     text,
+  detail           jsonb
 );
 CREATE INDEX run_day ON reconcile.run (channel, account, leg, business_date, run_id);
 CREATE UNIQUE INDEX run_waiting ON reconcile.run (channel, account, leg, business_date) WHERE state = 'waiting';
@@ -43,7 +45,7 @@ COMMENT ON COLUMN reconcile.run.account IS 'The account';
 COMMENT ON COLUMN reconcile.run.leg IS 'The leg';
 COMMENT ON COLUMN reconcile.run.business_date IS 'The day';
 COMMENT ON COLUMN reconcile.run.state IS 'waiting: something is missing, see waiting_for; succeeded: proved and published; failed: a proof line does not hold, nothing published';
-COMMENT ON COLUMN reconcile.run.method IS 'batch';
+COMMENT ON COLUMN reconcile.run.method IS 'batch: all entries of the day were read; incremental: those that changes since the run before touch';
 COMMENT ON COLUMN reconcile.run.dry_run IS 'A rehearsal: nothing was published';
 COMMENT ON COLUMN reconcile.run.forced IS 'Run although something was missing; needs an approver at sign-off';
 COMMENT ON COLUMN reconcile.run.current IS 'The run whose result stands for the day';
@@ -68,6 +70,8 @@ COMMENT ON COLUMN reconcile.run.digest IS 'Order-free digest of the matches and 
 COMMENT ON COLUMN reconcile.run.proof IS 'Every proof line: whether it holds, and its terms';
 COMMENT ON COLUMN reconcile.run.proof_difference IS 'What the proof leaves unexplained, summed over lines and currencies; 0 when it holds';
 COMMENT ON COLUMN reconcile.run.timings IS 'Seconds per phase';
+COMMENT ON COLUMN reconcile.run.batch_reason IS 'Why the day was run as a batch although it had been run and method => ''incremental'' was asked for';
+COMMENT ON COLUMN reconcile.run.detail IS 'What an incremental run goes on from: sums and digests of the entries and matches that this run saw';
 
 -- Ingestion names what it changes in such days alone: of a day that is yet to run, everything is read.
 CREATE FUNCTION reconcile.day_has_run(p_channel text, p_account text, p_day date) RETURNS boolean

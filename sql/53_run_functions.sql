@@ -1,11 +1,11 @@
 -- Runs from SQL: run, run_due, and what they publish.
 
 CREATE FUNCTION reconcile.run_leg(channel text, account text, leg text, business_date date, dry_run boolean,
-                                  force boolean) RETURNS text
+                                  force boolean, method text) RETURNS text
 LANGUAGE c STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET jit = off
 AS 'MODULE_PATHNAME', 'reconcile_run_leg';
-COMMENT ON FUNCTION reconcile.run_leg(text, text, text, date, boolean, boolean)
+COMMENT ON FUNCTION reconcile.run_leg(text, text, text, date, boolean, boolean, text)
 IS 'Runs one leg of one account for a day, and again every later day that had been run; returns a JSON array of reconcile.run rows';
 
 CREATE FUNCTION reconcile.run(channel text, business_date date, account text DEFAULT NULL, leg text DEFAULT NULL,
@@ -18,10 +18,10 @@ DECLARE
   targets integer := 0;
 BEGIN
   PERFORM reconcile.require_open_channel_day(channel, business_date);
-  IF method IS NULL OR method NOT IN ('batch', 'sql') THEN
+  IF method IS NULL OR method NOT IN ('batch', 'incremental', 'sql') THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('method "%s" is not known', coalesce(method, 'NULL')),
-      HINT = 'This version knows the methods batch and sql.';
+      HINT = 'Give batch, incremental or sql.';
   END IF;
   IF method = 'sql' AND dry_run IS NOT TRUE THEN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
@@ -50,7 +50,7 @@ BEGIN
     RETURN QUERY
       SELECT r.* FROM jsonb_array_elements(
         reconcile.run_leg(channel, target.account, target.leg, business_date, coalesce(dry_run, false),
-                          coalesce(force, false))::jsonb) AS item (value),
+                          coalesce(force, false), method)::jsonb) AS item (value),
         jsonb_populate_record(NULL::reconcile.run, item.value) AS r;
   END LOOP;
   IF targets = 0 THEN
@@ -62,7 +62,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean)
-IS 'Reconciles a business day of a channel: every leg of every account, or those named. Returns the runs: waiting (for what), succeeded or failed (why). dry_run writes nothing; force runs an incomplete day; method sql finds the figures with plain SQL';
+IS 'Reconciles a business day of a channel: every leg of every account, or those named. Returns the runs: waiting (for what), succeeded or failed (why). dry_run writes nothing; force runs an incomplete day; method incremental matches again only what changed since the last runs, with the same result; method sql finds the figures with plain SQL';
 
 -- The day that a leg's runs start with.
 CREATE FUNCTION reconcile.first_due_day(p_channel text, p_account text, p_leg text) RETURNS date
@@ -176,7 +176,7 @@ BEGIN
       next_day := reconcile.next_run_day(target.channel, target.account, target.leg, as_of, last_day);
       EXIT WHEN next_day IS NULL;
       SELECT r.state INTO result
-      FROM reconcile.run(target.channel, next_day, target.account, target.leg) r LIMIT 1;
+      FROM reconcile.run(target.channel, next_day, target.account, target.leg, 'incremental') r LIMIT 1;
       COMMIT;
       -- A day that waits or fails holds back the days after it.
       EXIT WHEN result.state OPERATOR(pg_catalog.<>) 'succeeded';

@@ -64,15 +64,19 @@ class BookReader {
       for (std::uint64_t row = 0; row < cursor.rows(); row++) {
         const EntryFields fields = fields_of_row(cursor, row);
         visit(fields);
-        if (carried) {
-          keep(fields, {0, day_.carried.size()}, true);
-          day_.carried.push_back({fields.source_id, std::string(fields.source_key)});
-          day_.opening[std::string(fields.currency)].add(fields.amount);
-        } else {
-          keep(fields, location_of(cursor, row), false);
-          count(fields);
-        }
+        take(fields, carried ? EntryLocation{} : location_of(cursor, row), carried);
       }
+    }
+  }
+
+  void take(const EntryFields& fields, const EntryLocation& location, bool carried) {
+    if (carried) {
+      keep(fields, {0, day_.carried.size()}, true);
+      day_.carried.push_back({fields.source_id, std::string(fields.source_key)});
+      day_.opening[std::string(fields.currency)].add(fields.amount);
+    } else {
+      keep(fields, location, false);
+      count(fields);
     }
   }
 
@@ -382,6 +386,19 @@ std::optional<std::string> money_text(const std::optional<std::string>& amount,
                                       const std::optional<std::string>& currency) {
   if (!amount) return std::nullopt;
   return core::amount_text(exact_decimal(*amount), currency.value_or(""));
+}
+
+BookDay collect_book_day(const std::vector<const StoredEntry*>& entries, std::uint64_t seed,
+                         Dictionary& kinds, Dictionary& currencies) {
+  BookDay result;
+  BookReader reader(result, seed, kinds, currencies);
+  for (const StoredEntry* entry : entries) {
+    reader.take({entry->kind, entry->order_key, entry->match_key, entry->channel_ref, entry->amount,
+                 entry->fee, entry->currency, entry->fee_currency, entry->occurred_at.value_or(no_time),
+                 entry->source_id, entry->source_key, entry->prior_period},
+                entry->location, entry->carried);
+  }
+  return result;
 }
 
 SettledPairs read_day(const DayRequest& request, Dictionary& kinds, Dictionary& currencies, BookDay& left,

@@ -93,6 +93,28 @@ struct DayRequest {
 SettledPairs read_day(const DayRequest& request, Dictionary& kinds, Dictionary& currencies, BookDay& left,
                       BookDay& right);
 
+// An entry with its texts, as a query returns it.
+struct StoredEntry {
+  std::string kind;
+  std::string order_key;
+  std::optional<std::string> match_key;
+  std::optional<std::string> channel_ref;
+  core::Decimal amount;
+  std::optional<core::Decimal> fee;
+  std::string currency;
+  std::string fee_currency;
+  std::optional<std::int64_t> occurred_at;
+  std::int32_t source_id = 0;
+  std::string source_key;
+  bool prior_period = false;  // of an earlier business date
+  bool carried = false;
+  EntryLocation location;  // of the entries that are not carried; 0 where they are stored no more
+};
+
+// What a day of these entries alone would be: none of their pairs is settled.
+BookDay collect_book_day(const std::vector<const StoredEntry*>& entries, std::uint64_t seed,
+                         Dictionary& kinds, Dictionary& currencies);
+
 // An amount as discrepancies store it: with its currency's decimals.
 std::optional<std::string> money_text(const std::optional<std::string>& amount,
                                       const std::optional<std::string>& currency);

@@ -1,7 +1,6 @@
 #include "extension/run/day_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -19,18 +18,11 @@ using pg::Argument;
 
 constexpr const char* over_refund = "over_refund";
 
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    start_ = now;
-    return seconds;
-  }
+core::Decimal decimal_at(const pg::Spi& spi, std::uint64_t row, int column) {
+  return exact_decimal(spi.text(row, column));
+}
 
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+}  // namespace
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -40,12 +32,6 @@ std::uint64_t random_seed() {
   }
   return seed;
 }
-
-core::Decimal decimal_at(const pg::Spi& spi, std::uint64_t row, int column) {
-  return exact_decimal(spi.text(row, column));
-}
-
-}  // namespace
 
 DayRun::DayRun(pg::Spi& spi, const pg::HeldSnapshot& snapshot, LegConfig leg, core::Date day,
                std::int64_t run_id)
@@ -90,12 +76,18 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   writer.write_open_items(Side::left, match.left_open);
   writer.write_open_items(Side::right, match.right_open);
   writer.write_suggestions(suggestions);
+  return conclude(ledger, watch);
+}
+
+DayResult DayRun::conclude(core::DiscrepancyLedger& ledger, Stopwatch& watch) {
+  using pg::Phase;
+  using pg::Progress;
   Progress::phase(Phase::classifying);
   classify(ledger);
   result_.write_s = watch.lap();
 
   Progress::phase(Phase::proving);
-  read_aggregates();
+  if (!aggregates_read_) read_aggregates();
   read_previous();
   read_statements();
   read_control();
@@ -144,9 +136,16 @@ void DayRun::count_matches(const core::DayMatch& match, const SettledPairs& sett
     figures(currency).left_fee += fees;
     figures(currency).right_fee += fees;
   }
-  result_.digest += match.digest + settled.digest;
+  result_.match_digest = match.digest + settled.digest;
+  result_.digest += result_.match_digest;
   result_.matched_pairs = static_cast<std::int64_t>(match.pairs.size()) + settled.pairs;
   result_.matched_groups = static_cast<std::int64_t>(match.groups.size());
+  count_entries();
+}
+
+void DayRun::count_entries() {
+  result_.left_digest = left_.digest;
+  result_.right_digest = right_.digest;
   for (const auto& [currency, sum] : left_.in) {
     figures(currency).left.detail_in = sum;
     result_.left_entries += sum.count;
@@ -159,8 +158,7 @@ void DayRun::count_matches(const core::DayMatch& match, const SettledPairs& sett
   for (const auto& [currency, sum] : right_.opening) figures(currency).right.opening = sum;
 }
 
-// Orders whose refunds the day's entries of either book add to.
-std::vector<std::string> DayRun::refunded_orders() const {
+std::vector<std::string> DayRun::refunded_orders() {
   std::set<std::string> orders(left_.refunded_orders.begin(), left_.refunded_orders.end());
   orders.insert(right_.refunded_orders.begin(), right_.refunded_orders.end());
   return {orders.begin(), orders.end()};
@@ -349,6 +347,7 @@ void DayRun::classify(core::DiscrepancyLedger& ledger) {
 // no entry, so a row that came, went or changed without being counted shows as well as one that the detail
 // path has missed.
 void DayRun::read_aggregates() {
+  aggregates_read_ = true;
   const std::string modulus = "340282366920938463463374607431768211456";
   spi_.run(
       "SELECT t.book, t.currency, sum(t.entries)::bigint, sum(t.amount)::text, mod(mod(sum(t.digest), " +

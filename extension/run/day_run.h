@@ -1,6 +1,7 @@
 // One day of one leg: read, match, write what can't be derived, classify, prove.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -30,21 +31,43 @@ struct DayResult {
   std::int64_t matched_groups = 0;
   std::int64_t in_transit = 0;
   core::uint128 digest = 0;
+  core::uint128 match_digest = 0;                                  // of the matches alone
+  std::map<std::string, core::uint128> left_digest, right_digest;  // of the entries, per currency
   double read_s = 0;
   double match_s = 0;
   double write_s = 0;
   double prove_s = 0;
 };
 
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    start_ = now;
+    return seconds;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// Keys the hashes of a run.
+std::uint64_t random_seed();
+
 class DayRun {
  public:
+  virtual ~DayRun() = default;
+  DayRun(const DayRun&) = delete;
+  DayRun& operator=(const DayRun&) = delete;
+
   // `spi` works under `snapshot`; everything that the chain wrote before is seen.
   DayRun(pg::Spi& spi, const pg::HeldSnapshot& snapshot, LegConfig leg, core::Date day, std::int64_t run_id);
 
   // Writes open items and matches of the day and feeds the ledger. Whether the proof holds is in the result.
-  DayResult execute(core::DiscrepancyLedger& ledger);
+  virtual DayResult execute(core::DiscrepancyLedger& ledger);
 
- private:
+ protected:
   // What classify_items() says of an unmatched item, of two that belong together, or of a match that differs.
   struct Finding {
     core::DiscrepancyIdentity identity;  // unless in transit
@@ -57,11 +80,15 @@ class DayRun {
   };
 
   std::int64_t expected_rows(const std::string& book);
-  [[nodiscard]] std::vector<std::string> refunded_orders() const;
+  // Orders whose refunds the day's entries of either book add to.
+  [[nodiscard]] virtual std::vector<std::string> refunded_orders();
   std::vector<Finding> read_findings(core::DiscrepancyLedger& ledger);
   bool apply_adjustments(const std::vector<Finding>& findings);
   void classify(core::DiscrepancyLedger& ledger);
   void count_matches(const core::DayMatch& match, const SettledPairs& settled);
+  void count_entries();
+  // All that follows once matches and open items are written.
+  DayResult conclude(core::DiscrepancyLedger& ledger, Stopwatch& watch);
   void read_aggregates();
   void read_previous();
   void read_statements();
@@ -79,6 +106,7 @@ class DayRun {
   BookDay left_;
   BookDay right_;
   std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> adjusted_;
+  bool aggregates_read_ = false;
   DayResult result_;
 };
 

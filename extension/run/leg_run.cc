@@ -1,5 +1,5 @@
-// reconcile.run_leg(channel, account, leg, business_date, dry_run, force) -> jsonb array of reconcile.run
-// rows.
+// reconcile.run_leg(channel, account, leg, business_date, dry_run, force, method) -> jsonb array of
+// reconcile.run rows.
 //
 // Lock, then snapshot, then completeness on that snapshot. What the day and every later day had left behind
 // is taken back, the day runs, and every later day that had been run runs again: a chain. It begins with the
@@ -23,6 +23,7 @@
 #include "extension/pg/spi.h"
 #include "extension/pg/subtransaction.h"
 #include "extension/run/day_run.h"
+#include "extension/run/incremental_day.h"
 
 extern "C" {
 #include <utils/builtins.h>
@@ -42,6 +43,7 @@ struct Request {
   core::Date day;
   bool dry_run;
   bool force;
+  bool incremental;
 };
 
 struct PlannedDay {
@@ -110,13 +112,40 @@ class LegRun {
         return rows_;
       }
     }
+    incremental_ = request_.incremental;
+    if (!incremental_ || !run_chain(snapshot)) {
+      incremental_ = false;
+      run_chain(snapshot);
+    }
+    if (request_.dry_run) {
+      for (json::value& row : rows_) {
+        row.as_object().erase("run_id");
+        row.as_object()["current"] = false;
+      }
+    }
+    return rows_;
+  }
+
+ private:
+  // False when the incremental chain came to nothing that counts: batch_reason_ says why.
+  bool run_chain(const pg::HeldSnapshot& snapshot) {
+    const bool was_incremental = incremental_;
     bool failed = false;
+    rows_.clear();
     try {
       pg::in_subtransaction([&] {
         failed = !chain(snapshot);
+        if (failed && was_incremental) throw FallBack{first_failure()};
         if (failed || request_.dry_run) throw NothingPublished{};
       });
+    } catch (const FallBack& fall_back) {
+      batch_reason_ = fall_back.reason;
+      return false;
     } catch (const KeyStoredTwice& error) {
+      if (was_incremental) {
+        batch_reason_ = error.what();
+        return false;
+      }
       json::object row = base_row(*running_, running_id_, "failed");
       row["failure"] = std::string(error.what()) + ". " + error.detail() + " " + error.hint();
       rows_ = {std::move(row)};
@@ -131,16 +160,14 @@ class LegRun {
         insert_run(spi, rows_.back().as_object(), nullptr);
       }
     }
-    if (request_.dry_run) {
-      for (json::value& row : rows_) {
-        row.as_object().erase("run_id");
-        row.as_object()["current"] = false;
-      }
-    }
-    return rows_;
+    return true;
   }
 
- private:
+  [[nodiscard]] std::string first_failure() const {
+    const json::string& failure = rows_.back().at("failure").as_string();
+    return "the proof did not hold: " + std::string(failure.data(), failure.size());
+  }
+
   [[nodiscard]] std::vector<Argument> key_arguments() const {
     return {Argument::text(request_.channel), Argument::text(request_.account), Argument::text(request_.leg)};
   }
@@ -221,7 +248,7 @@ class LegRun {
                      {"leg", request_.leg},
                      {"business_date", date_text(planned.day)},
                      {"state", state},
-                     {"method", "batch"},
+                     {"method", incremental_ ? "incremental" : "batch"},
                      {"dry_run", request_.dry_run},
                      {"forced", planned.forced},
                      {"current", false},
@@ -230,6 +257,7 @@ class LegRun {
                      {"snapshot", snapshot_text_},
                      {"positions", positions_}};
     if (planned.waiting_for) row["waiting_for"] = *planned.waiting_for;
+    if (!batch_reason_.empty()) row["batch_reason"] = batch_reason_;
     return row;
   }
 
@@ -252,25 +280,48 @@ class LegRun {
     rows_.push_back(std::move(row));
   }
 
+  // The runs that stand for the days of the chain.
+  void load_prior_runs(pg::Spi& spi) {
+    prior_.clear();
+    spi.run(
+        "SELECT r.business_date, r.run_id, r.snapshot::text, r.cluster = "
+        "reconcile.local_system_identifier(), "
+        "r.detail::text, r.matched_pairs, r.matched_groups FROM reconcile.run r WHERE r.channel = $1 "
+        "AND r.account = $2 AND r.leg = $3 AND r.current AND r.business_date >= $4",
+        key_arguments(first_day()));
+    for (std::uint64_t i = 0; i < spi.rows(); i++) {
+      PriorRun& run = prior_[static_cast<core::Date>(spi.int8(i, 0))];
+      run.run_id = spi.int8(i, 1);
+      run.snapshot = spi.text(i, 2);
+      run.of_this_cluster = spi.boolean(i, 3);
+      if (!spi.is_null(i, 4)) run.detail = detail_from_json(spi.text(i, 4));
+      run.matched_pairs = spi.int8(i, 5);
+      run.matched_groups = spi.int8(i, 6);
+    }
+  }
+
   // Takes back what this day and the later ones had written. Discrepancies stay: the ledger compares.
-  void take_back(pg::Spi& spi) {
+  void take_back(pg::Spi& spi, core::Date from) {
     spi.run(
         "DELETE FROM reconcile.match_group g WHERE g.channel = $1 AND g.account = $2 AND g.leg = $3 "
         "AND g.business_date >= $4",
-        key_arguments(first_day()));
+        key_arguments(from));
     spi.run(
         "DELETE FROM reconcile.open_item o WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 "
         "AND o.opened_on >= $4",
-        key_arguments(first_day()));
+        key_arguments(from));
     spi.run(
         "UPDATE reconcile.open_item o SET closed_on = NULL, closed_by = NULL WHERE o.channel = $1 "
         "AND o.account = $2 AND o.leg = $3 AND o.closed_on >= $4",
-        key_arguments(first_day()));
+        key_arguments(from));
     // What a day suggests goes on from the day before; what is not suggested again goes at the chain's end.
     spi.run(
         "UPDATE reconcile.match_suggestion s SET last_date = greatest(s.business_date, $4) - 1 "
         "WHERE s.channel = $1 AND s.account = $2 AND s.leg = $3 AND s.last_date >= $4",
-        key_arguments(first_day()));
+        key_arguments(from));
+  }
+
+  void retire_runs(pg::Spi& spi) {
     spi.run(
         "UPDATE reconcile.run r SET current = false WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
         "AND r.current AND r.business_date >= $4",
@@ -338,13 +389,16 @@ class LegRun {
       running_id_ = run_id;
       LegConfig leg = load_leg(spi, request_.channel, request_.account, request_.leg, planned.day);
       const std::string rules = leg.rules_json;
-      DayResult result = DayRun(spi, snapshot, std::move(leg), planned.day, run_id).execute(ledger);
+      RunDetail detail = begin_detail(spi, leg);
+      DayResult result = run_day(spi, snapshot, std::move(leg), detail, ledger);
+      complete_detail(detail, result);
       rows_.push_back(result_row(planned, result, rules));
       if (!result.proof.holds()) {
         json::value failed = rows_.back();
         rows_ = {std::move(failed)};
         return false;
       }
+      rows_.back().as_object()["detail"] = json::parse(detail_to_json(detail));
       insert_run(spi, rows_.back().as_object(), &result);
     }
     pg::Spi spi(&snapshot);
@@ -358,8 +412,34 @@ class LegRun {
 
   core::DiscrepancyLedger begin_chain(const pg::HeldSnapshot& snapshot) {
     pg::Spi spi(&snapshot);
-    take_back(spi);
+    if (incremental_) {
+      changes_ = {};
+      load_prior_runs(spi);
+    } else {
+      take_back(spi, first_day());
+    }
+    retire_runs(spi);
     return load_ledger(spi);
+  }
+
+  DayResult run_day(pg::Spi& spi, const pg::HeldSnapshot& snapshot, LegConfig leg, const RunDetail& detail,
+                    core::DiscrepancyLedger& ledger) {
+    const core::Date day = running_->day;
+    if (incremental_) {
+      const auto prior = prior_.find(day);
+      if (prior != prior_.end())
+        batch_reason_ = reason_against_incremental(spi, leg, day, prior->second, detail);
+      if (prior != prior_.end() && batch_reason_.empty()) {
+        return IncrementalDay(spi, snapshot, std::move(leg), day, running_id_, prior->second, changes_)
+            .execute(ledger);
+      }
+      // A day that had not been run leaves nothing to say: there was no other way.
+      incremental_ = false;
+      take_back(spi, day);
+    } else if (request_.incremental && batch_reason_.empty()) {
+      batch_reason_ = "a day before had to be run as a whole";
+    }
+    return DayRun(spi, snapshot, std::move(leg), day, running_id_).execute(ledger);
   }
 
   json::object result_row(const PlannedDay& planned, const DayResult& result,
@@ -479,6 +559,10 @@ class LegRun {
   const PlannedDay* running_ = nullptr;  // of days_
   std::int64_t running_id_ = 0;
   json::array rows_;
+  bool incremental_ = false;  // the day at hand
+  std::string batch_reason_;  // of a batch where an incremental run was asked for
+  std::map<core::Date, PriorRun> prior_;
+  ChainChanges changes_;
   std::string snapshot_text_;
   std::string requested_by_;
   std::string started_at_;
@@ -493,8 +577,13 @@ std::string text_argument(FunctionCallInfo fcinfo, int index) {
 }  // namespace
 
 PG_RECONCILE_FUNCTION(reconcile_run_leg) {
-  const Request request{text_argument(fcinfo, 0), text_argument(fcinfo, 1), text_argument(fcinfo, 2),
-                        PG_GETARG_DATEADT(3),     PG_GETARG_BOOL(4),        PG_GETARG_BOOL(5)};
+  const Request request{text_argument(fcinfo, 0),
+                        text_argument(fcinfo, 1),
+                        text_argument(fcinfo, 2),
+                        PG_GETARG_DATEADT(3),
+                        PG_GETARG_BOOL(4),
+                        PG_GETARG_BOOL(5),
+                        text_argument(fcinfo, 6) == "incremental"};
   const pg::Progress progress(pg::Command::run, {request.channel, request.account, request.leg, request.day});
   LegRun run(request);
   const std::string rows = json::serialize(run.execute());

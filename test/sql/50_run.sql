@@ -61,7 +61,7 @@ SELECT is(pg_temp.refusal(format('SELECT reconcile.run(''pay'', %L, leg => ''moo
 SELECT is(pg_temp.refusal(format('SELECT reconcile.run(''empty'', %L)', :'d')),
   '42704 | channel "empty" has no account | Accounts are added with reconcile.create_account(); legs are listed in reconcile.leg.', 'a channel without account');
 SELECT is(pg_temp.refusal(format('SELECT reconcile.run(''pay'', %L, method => ''guess'')', :'d')),
-  '22023 | method "guess" is not known | This version knows the methods batch and sql.', 'a method that is not known');
+  '22023 | method "guess" is not known | Give batch, incremental or sql.', 'a method that is not known');
 SELECT is((SELECT count(*) FROM reconcile.run), 0::bigint, 'nothing refused left a run behind');
 
 -- An empty day, and a first real one

@@ -32,6 +32,9 @@ SELECT 'SELECT play.forget()', format('CALL play.play(%s, 6)', s), 'RESET SESSIO
        format('SELECT ok(coalesce(bool_and(finished), false) AND NOT EXISTS (SELECT FROM play.violation), %L) FROM play.history;', 'history ' || s),
        format('SELECT diag(play.report(%s)) WHERE EXISTS (SELECT FROM play.violation) OR NOT EXISTS (SELECT FROM play.history WHERE finished);', s)
 FROM chosen ORDER BY s \gexec
+SELECT play.forget() \gset
+SELECT diag(string_agg(concat_ws(' ', m.method, m.reason, m.runs), E'\n' ORDER BY m.runs DESC))
+FROM (SELECT method, reason, sum(runs) AS runs FROM play.method GROUP BY 1, 2) m;
 SELECT * FROM finish();
 DROP OWNED BY play_signer;
 DROP ROLE play_signer;

@@ -30,14 +30,21 @@ AS $$
 $$;
 
 CREATE FUNCTION play.figures(r reconcile.run) RETURNS text LANGUAGE sql STABLE
-AS $$ SELECT format('%s %s: %s new, %s cleared, %s open', r.business_date, r.digest, r.discrepancies_new, r.discrepancies_cleared,
-                    r.discrepancies_open) $$;
+AS $$ SELECT format('%s %s: %s new, %s cleared, %s open, %s and %s entries, %s pairs, %s groups, %s in transit', r.business_date, r.digest,
+                    r.discrepancies_new, r.discrepancies_cleared, r.discrepancies_open, r.left_entries, r.right_entries,
+                    r.matched_pairs, r.matched_groups, r.in_transit) $$;
 
 -- All that a re-run without new data must leave alone.
 CREATE FUNCTION play.published(p_channel text) RETURNS TABLE (what text, content text) LANGUAGE sql STABLE SET timezone = 'UTC'
 AS $$
   SELECT 'digests', (SELECT string_agg(play.figures(r), E'\n' ORDER BY r.business_date)
                      FROM reconcile.run r WHERE r.channel = p_channel AND r.current)
+  UNION ALL
+  SELECT 'totals', (SELECT string_agg(concat(r.business_date, to_jsonb(t) - 'run_id'), E'\n' ORDER BY r.business_date, t.currency)
+                    FROM reconcile.run r JOIN reconcile.run_total t USING (run_id) WHERE r.channel = p_channel AND r.current)
+  UNION ALL
+  SELECT 'proofs', (SELECT string_agg(concat(r.business_date, r.proof, r.detail - 'transaction' - 'last_change' - 'settings'), E'\n' ORDER BY r.business_date)
+                    FROM reconcile.run r WHERE r.channel = p_channel AND r.current)
   UNION ALL
   SELECT 'discrepancies', (SELECT string_agg(d::text, E'\n' ORDER BY d.discrepancy_id) FROM reconcile.discrepancy d WHERE d.channel = p_channel)
   UNION ALL
@@ -204,6 +211,43 @@ BEGIN
 END
 $$;
 
+-- What incremental runs have come to is what a batch comes to, and they have not fallen back without need. The batch is
+-- undone: the next incremental run goes on from what incremental runs left.
+CREATE FUNCTION play.as_batch(p_channel text, p_after_run bigint) RETURNS void LANGUAGE plpgsql
+AS $$
+DECLARE
+  before text[];
+  first_day date;
+  failure text;
+  reason text;
+  differences text[];
+BEGIN
+  FOR reason IN SELECT DISTINCT r.batch_reason FROM reconcile.run r WHERE r.channel = p_channel AND r.batch_reason IS NOT NULL
+                AND r.batch_reason !~ 'is not known|a day before had to be run' LOOP
+    PERFORM play.blame(p_channel, 'run as a batch: ' || reason);
+  END LOOP;
+  -- From the day that they began with: of a discrepancy that is over, what is told is what stood when they began.
+  SELECT min(r.business_date) INTO first_day FROM reconcile.run r WHERE r.channel = p_channel AND r.current AND r.run_id > p_after_run;
+  IF first_day IS NULL THEN RETURN; END IF;
+  before := ARRAY(SELECT coalesce(content, '') FROM play.published(p_channel) ORDER BY what);
+  BEGIN
+    SELECT nullif(r.state, 'succeeded') || coalesce(r.failure, '') INTO failure FROM reconcile.run(p_channel, first_day, force => true) r LIMIT 1;
+    differences := ARRAY(
+      SELECT format(E'a batch from %s has other %s\n--- incremental\n%s\n--- batch\n%s', first_day, a.what,
+        (SELECT string_agg(l, E'\n') FROM (SELECT unnest(string_to_array(b.content, E'\n')) EXCEPT SELECT unnest(string_to_array(a.content, E'\n'))) x (l)),
+        (SELECT string_agg(l, E'\n') FROM (SELECT unnest(string_to_array(a.content, E'\n')) EXCEPT SELECT unnest(string_to_array(b.content, E'\n'))) x (l)))
+      FROM (SELECT row_number() OVER (ORDER BY what) AS n, what, coalesce(content, '') AS content FROM play.published(p_channel)) a
+      JOIN unnest(before) WITH ORDINALITY AS b (content, n) USING (n)
+      WHERE a.content <> b.content);
+    RAISE EXCEPTION USING ERRCODE = 'TS001';
+  EXCEPTION WHEN SQLSTATE 'TS001' THEN
+    NULL;
+  END;
+  IF failure IS NOT NULL THEN PERFORM play.blame(p_channel, 'the batch is ' || failure); END IF;
+  PERFORM play.blame(p_channel, d) FROM unnest(differences) d;
+END
+$$;
+
 -- One history. Stops at the first violation: what comes after it means little.
 CREATE PROCEDURE play.play(p_seed integer, p_days integer) LANGUAGE plpgsql
 AS $$
@@ -213,6 +257,7 @@ DECLARE
   first_day date := current_date - 20;
   next_morning timestamptz;
   failure text;
+  last_run bigint;
 BEGIN
   PERFORM setseed((p_seed % 100003) / 100003.0);
   zone := play.one_of('Asia/Shanghai', 'UTC', 'America/New_York');
@@ -232,11 +277,13 @@ BEGIN
       COMMIT;
       SELECT (h.today + 1 + h.day_start + interval '1 hour') AT TIME ZONE h.time_zone INTO next_morning
       FROM play.history h WHERE h.channel = name;
+      SELECT coalesce(max(run_id), 0) INTO last_run FROM reconcile.run;
       CALL reconcile.run_due(next_morning);
       SELECT concat_ws(' ', r.business_date, r.state, r.waiting_for, r.failure) INTO failure
       FROM reconcile.run r WHERE r.channel = name AND r.state <> 'succeeded' ORDER BY r.run_id DESC LIMIT 1;
       IF FOUND THEN PERFORM play.blame(name, failure); END IF;
       INSERT INTO play.violation SELECT name, (SELECT max(step) FROM play.log), c FROM play.check(name) c;
+      PERFORM play.as_batch(name, last_run);
       IF play.chance(50) AND NOT EXISTS (SELECT FROM play.violation) THEN
         PERFORM play.rerun(name);
         INSERT INTO play.violation SELECT name, (SELECT max(step) FROM play.log), 'after a re-run: ' || c FROM play.check(name) c;
@@ -261,6 +308,7 @@ $$;
 -- Whatever an earlier history left behind is gone; what it did wrong is remembered.
 CREATE FUNCTION play.forget() RETURNS void LANGUAGE sql
 AS $$
+  INSERT INTO play.method SELECT r.method, regexp_replace(r.batch_reason, '\d+(-\d+)*', 'n', 'g'), count(*) FROM reconcile.run r GROUP BY 1, 2;
   TRUNCATE reconcile.run, reconcile.run_total, reconcile.discrepancy, reconcile.discrepancy_event, reconcile.open_item,
     reconcile.match_group, reconcile.match_item, reconcile.adjustment, reconcile.day_close, reconcile.entry,
     reconcile.entry_change, reconcile.entry_total, reconcile.entry_history, reconcile.account, reconcile.leg, reconcile.match_rule,

@@ -34,6 +34,8 @@ CREATE TABLE play.source_row (
   PRIMARY KEY (channel, book, source_key)
 );
 
+-- How the runs of all histories were done.
+CREATE TABLE play.method (method text NOT NULL, reason text, runs bigint NOT NULL);
 CREATE TABLE play.log (step serial PRIMARY KEY, channel text NOT NULL, what text NOT NULL);
 CREATE TABLE play.violation (channel text NOT NULL, step integer, what text NOT NULL);
 CREATE TABLE play.seal (channel text NOT NULL, day date NOT NULL, fingerprint text NOT NULL, PRIMARY KEY (channel, day));

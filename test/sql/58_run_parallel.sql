@@ -2,7 +2,7 @@
 -- accounts: references in both books, in one book, and keys in one book alone.
 SET client_min_messages = warning;
 SELECT reconcile.install() \gset
-SELECT plan(17);
+SELECT plan(20);
 
 SELECT reconcile.create_channel('parallel', 'UTC', 'CNY', account => 'both', first_date => current_date - 10);
 SELECT reconcile.create_account('parallel', 'silent');
@@ -94,6 +94,33 @@ SELECT is((SELECT count(DISTINCT digest) FROM outcome), 3::bigint, 'the digests 
 SELECT is((SELECT string_agg(i.source_key, ',' ORDER BY i.source_key COLLATE "C") FROM reconcile.open_item i
            WHERE i.channel = 'parallel' AND i.account = 'both' AND i.book = 'trade' AND i.order_key = 'o106'),
           'both213/2', 'of twins the last by its key is left');
+
+-- More entries than the least memory holds: some wait in temporary files.
+SELECT reconcile.create_account('parallel', 'large');
+SET pg_reconcile.sink_records = 'on';
+INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, channel_ref, amount, currency, status, effective,
+  business_date, recon_date, source_id, source_key)
+SELECT 'parallel', 'large', b.book, 'payment', 'l' || n, 'l' || n, 'l' || n, 1, 'CNY', 'success', true,
+       current_date - 3, current_date - 3, CASE b.book WHEN 'trade' THEN 2 ELSE 1 END, 'l' || n
+FROM generate_series(1, 140000) n, (VALUES ('internal'), ('trade')) b (book) WHERE NOT (n % 10000 = 5 AND b.book = 'trade');
+RESET pg_reconcile.sink_records;
+INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
+SELECT channel, account, recon_date, book, kind, currency, count(*), sum(amount), 0,
+       mod(sum(reconcile.row_hash(order_key, match_key, channel_ref, kind, '1', currency, NULL::text)), 340282366920938463463374607431768211456)
+FROM reconcile.entry WHERE channel = 'parallel' AND account = 'large' GROUP BY 1, 2, 3, 4, 5, 6;
+SET max_parallel_workers_per_gather = 2;
+CREATE TABLE large AS SELECT r.state, r.digest, r.matched_pairs FROM reconcile.run('parallel', current_date - 3, account => 'large', leg => 'internal-trade', force => true) r;
+SELECT pg_stat_force_next_flush();
+SELECT temp_bytes AS spilled_before FROM pg_stat_database WHERE datname = current_database() \gset
+SET pg_reconcile.memory_limit = '8MB';
+INSERT INTO large SELECT r.state, r.digest, r.matched_pairs FROM reconcile.run('parallel', current_date - 3, account => 'large', leg => 'internal-trade', force => true) r;
+SELECT pg_stat_force_next_flush();
+SELECT ok(temp_bytes > :spilled_before + 1000000, 'entries wait in temporary files') FROM pg_stat_database WHERE datname = current_database();
+SET max_parallel_workers_per_gather = 0;
+INSERT INTO large SELECT r.state, r.digest, r.matched_pairs FROM reconcile.run('parallel', current_date - 3, account => 'large', leg => 'internal-trade', force => true) r;
+RESET pg_reconcile.memory_limit;
+SELECT is((SELECT count(*) FROM large WHERE state = 'succeeded' AND matched_pairs = 139986), 3::bigint, 'and every one is matched');
+SELECT is((SELECT count(DISTINCT digest) FROM large), 1::bigint, 'with the same digest');
 
 -- A row of the partition that changes in the run's own transaction is read as it is then.
 BEGIN;

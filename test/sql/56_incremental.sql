@@ -2,7 +2,7 @@
 -- changed, it is a batch and says why.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(56);
+SELECT plan(58);
 
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 8 AS d2, current_date - 7 AS d3 \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', lags => '{"left": {"*": 1}, "right": {"*": 1}}');
@@ -182,6 +182,11 @@ SELECT say('I', 'trade', 'before', '1', :'d2') \g /dev/null
 SELECT is(compared(:'d2'), '2: incremental', 'and another after the run');
 COMMIT;
 SELECT is(compared(:'d2'), '2: incremental', 'are known to the run after it');
+
+-- ---- rules that look at all that is left of a day
+SELECT reconcile.set_match_rules('pay', 'internal-trade', '[{"rule": "match_key"}, {"rule": "pair", "name": "near", "key": ["order_key"], "amount": {"within": "0.05"}}]', :'d2') \g /dev/null
+SELECT matches(compared(:'d2'), '^2: batch the settings of leg, rules, channel or calendar have changed since run \d+$', 'other rules');
+SELECT is(compared(:'d2'), '2: batch rule "near" looks at all that is left of the day', 'that look at all that is left');
 SELECT ok(bool_and(proof_difference = 0), 'every proof holds') FROM reconcile.run WHERE current;
 SELECT * FROM finish();
 DROP OWNED BY inc_signer;

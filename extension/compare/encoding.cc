@@ -57,6 +57,7 @@ bool ValueEncoder::choose_builtin(Oid type, Oid collation) {
       form_ = Form::fixed;
       return true;
     case NAMEOID:
+      if (!is_deterministic(collation)) return false;
       form_ = Form::name;
       return true;
     case BYTEAOID:

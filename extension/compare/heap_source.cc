@@ -268,8 +268,13 @@ void HeapSource::fetch(std::span<const std::uint64_t> ordinals, RowVisitor& visi
     MemoryContextReset(memory);
     if (expressions) {
       const MemoryContext before_row = MemoryContextSwitchTo(memory);
-      // It was let through when it was read.
-      expressions->compute(values.data(), nulls.get());
+      // It was let through when it was read. Its values are not of the compared types until they are
+      // computed.
+      if (!expressions->compute(values.data(), nulls.get())) {
+        throw core::Error("42P17", "a filter gave two answers for one row",
+                          "A function that it calls is declared STABLE or IMMUTABLE and is VOLATILE.",
+                          "Declare the function as what it is: ALTER FUNCTION ... VOLATILE.");
+      }
       MemoryContextSwitchTo(before_row);
     }
     std::copy_n(values.begin(), columns, row->tts_values);

@@ -224,6 +224,8 @@ bool RowExpressions::compute(Datum* values, bool* nulls) {
   const Cast* casts = casts_.data();
   const std::size_t count = casts_.size();
   return guarded([=] {
+    CHECK_FOR_INTERRUPTS();
+    ResetExprContext(context);
     raw_store(slot, {values, nulls});
     if (filter != nullptr) {
       bool is_null = false;

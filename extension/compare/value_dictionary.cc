@@ -1,6 +1,9 @@
 #include "extension/compare/value_dictionary.h"
 
+#include "extension/values/collation.h"
+
 extern "C" {
+#include <catalog/pg_type_d.h>
 #include <utils/datum.h>
 #include <utils/lsyscache.h>
 #include <utils/typcache.h>
@@ -47,6 +50,8 @@ TypeOperations operations_of(Oid type, Oid collation) {
   operations.collation = collation;
   TypeOperations* target = &operations;
   guarded([=] { raw_look_up(target); });
+  // name's equality and order know collations, its hash does not.
+  if (type == NAMEOID && !is_deterministic(collation)) operations.hash = nullptr;
   return operations;
 }
 

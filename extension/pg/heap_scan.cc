@@ -41,6 +41,8 @@ const char* raw_reason(Oid oid, bool ignore_row_security) {
              : kind == RELKIND_FOREIGN_TABLE     ? "it is a foreign table"
              : kind == RELKIND_PARTITIONED_TABLE ? "it is a partitioned table"
                                                  : "it is no table";
+  } else if (!relation->rd_rel->relispopulated) {
+    reason = "it is a materialized view that has not been populated";  // which the executor refuses
   } else if (RELATION_IS_OTHER_TEMP(relation)) {
     reason = "it is another session's temporary table";  // which the executor refuses
   } else if (relation->rd_tableam != GetHeapamTableAmRoutine()) {
@@ -69,6 +71,7 @@ struct RawValues {
 
 void raw_detoast_row(RawValues row, MemoryContext memory) {
   const MemoryContext before = MemoryContextSwitchTo(memory);
+  CHECK_FOR_INTERRUPTS();  // a page may point to many megabytes
   for (std::size_t i = 0; i < row.count; i++) {
     if (!row.is_varlena[i] || row.nulls[i]) continue;
     row.values[i] =

@@ -2,7 +2,7 @@
 -- files, with a filter, and through the executor (a filter that is always true, and volatile). The executor's answer is held against plain SQL
 -- in 40_compare_property.sql.
 SET client_min_messages = warning;
-SELECT plan(96);
+SELECT plan(99);
 \set seed 1
 \getenv seed PG_RECONCILE_SEED
 SELECT setseed((:seed % 100003) / 100003.0);
@@ -105,6 +105,13 @@ SELECT is(reason_of('k IN (SELECT 1)'), 'executor: its filter has a subquery', '
 SELECT is(reason_of('unsafe(k)'), 'executor: its filter calls what is not parallel safe', 'or one that workers may not evaluate');
 SELECT is(reason_of('r IS NOT NULL'), 'executor: its filter reads the row or a system column', 'or one of the whole row');
 SELECT is(reason_of('r.ctid IS NOT NULL'), 'executor: its filter reads the row or a system column', 'or of what no column is');
+
+-- What is declared STABLE and is not: said, where values of an uncast type would be read.
+CREATE FUNCTION flips(k int) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$ BEGIN RETURN random() < 0.5; END $$;
+SELECT is(reason_of('flips(k)') LIKE 'heap pages: %', true, 'or one that only says that it is stable');
+SELECT throws_ok($$SELECT * FROM reconcile.compare('l', 'r', '{big=k}', '{k=n}', 'flips(k)')$$, '42P17',
+  'a filter gave two answers for one row', 'which is refused when its rows are read again');
+SELECT throws_ok($$SELECT * FROM reconcile.compare('l', 'r', '{k}', '{k=n}', 'flips(k)')$$, '42P17', NULL, 'whatever is cast');
 
 -- Filters and casts: the executor's answer by one process, by several and with little memory.
 CREATE FUNCTION filtered(l regclass, r regclass, k text[], c text[], lf text, rf text) RETURNS text LANGUAGE sql AS $$

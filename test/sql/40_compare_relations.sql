@@ -1,7 +1,7 @@
 -- Which relations reconcile.compare reads, with whose rights, and what it sees of them.
 BEGIN;
 SET client_min_messages = warning;
-SELECT plan(37);
+SELECT plan(38);
 SELECT current_setting('reconcile_test.scratch') || '/compare_plain.csv' AS plain_csv \gset
 
 CREATE SCHEMA shop;
@@ -42,6 +42,9 @@ SELECT set_eq(format($$SELECT kind, key, differing FROM reconcile.compare('shop.
               'TABLE difference', relation)
 FROM unnest(ARRAY['shop.plain', 'shop.parted', 'shop.parent', 'shop.shown', 'shop.guarded', 'shop.stored', 'passing', 'shop.unlogged', 'shop.far'])
   AS relation;
+CREATE MATERIALIZED VIEW shop.unfilled AS SELECT * FROM shop.plain WITH NO DATA;
+SELECT throws_ok($$SELECT * FROM reconcile.compare('shop.unfilled', 'shop.payment', '{order_no}')$$, '55000', NULL,
+  'a materialized view that has not been populated is no empty one');
 SELECT set_eq($$SELECT kind, key, differing FROM reconcile.compare('shop.far', 'shop.payment', '{order_no}')$$,
   $$SELECT CASE kind WHEN 'missing_right' THEN 'missing_left' WHEN 'missing_left' THEN 'missing_right' ELSE kind END, key, differing FROM difference$$,
   'the other way round');

@@ -37,6 +37,8 @@ INSERT INTO example VALUES
   ('char(5)', 'a', 'a    ', 'b'),
   ('char(5) COLLATE blind_to_case', 'a', 'A  ', 'b'),
   ('text COLLATE "C"', 'a', 'a', 'A'),
+  ('name', 'a', 'a', 'A'),
+  ('name COLLATE blind_to_case', 'Alipay', 'ALIPAY', 'Bank'),
   ('bytea', '\x00', '\000', '\x0000'),
   ('date', '2026-11-21', '2026-11-21', 'infinity'),
   ('time', '24:00', '24:00:00', '00:00'),

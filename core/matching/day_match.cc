@@ -49,6 +49,10 @@ uint128 digest_of(std::span<const uint128> words) {
   return (static_cast<uint128>(hash.high64) << 64) | hash.low64;
 }
 
+uint128 digest_of(const MatchEntry& left, const MatchEntry& right) {
+  return left.identity + right.identity;
+}
+
 MatchedFigures& figures(DayMatch& match, std::uint16_t currency) {
   if (match.figures.size() <= currency) match.figures.resize(currency + std::size_t{1});
   return match.figures[currency];
@@ -70,25 +74,20 @@ void add_pair(DayMatch& match, const MatchEntry& l, const MatchEntry& r, Matched
   } else if (l.has_fee && r.has_fee) {
     figures(match, l.fee_currency).fees_not_compared++;
   }
-  match.digest += l.identity + r.identity;
+  match.digest += digest_of(l, r);
 }
 
 void add_group(DayMatch& match, std::span<const MatchEntry> left, std::span<const MatchEntry> right,
                MatchedGroup group) {
-  std::vector<uint128> members;
   for (const std::uint32_t i : group.left) {
     figures(match, left[i].currency).left.add(left[i].amount);
     figures(match, left[i].currency).residual -= left[i].amount;
-    members.push_back(left[i].identity);
   }
-  members.push_back(group.left.size());
   for (const std::uint32_t i : group.right) {
     figures(match, right[i].currency).right.add(right[i].amount);
     figures(match, right[i].currency).residual += right[i].amount;
-    members.push_back(right[i].identity);
   }
-  members.push_back(group.right.size());
-  match.digest += digest_of(members);
+  match.digest += core::digest_of(left, right, group);
   match.groups.push_back(std::move(group));
 }
 
@@ -345,6 +344,21 @@ class Matcher {
 };
 
 }  // namespace
+
+uint128 digest_of(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+                  const MatchedPair& pair) {
+  return digest_of(left[pair.left], right[pair.right]);
+}
+
+uint128 digest_of(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+                  const MatchedGroup& group) {
+  std::vector<uint128> members;
+  for (const std::uint32_t i : group.left) members.push_back(left[i].identity);
+  members.push_back(group.left.size());
+  for (const std::uint32_t i : group.right) members.push_back(right[i].identity);
+  members.push_back(group.right.size());
+  return digest_of(members);
+}
 
 void add_match(DayMatch& match, std::span<const MatchEntry> left, std::span<const MatchEntry> right,
                MatchedGroup group, bool references) {

@@ -111,6 +111,12 @@ DayMatch match_day(const MatchBook& left, const MatchBook& right, std::span<cons
                    std::uint16_t reversal_kind, Interrupts& interrupts,
                    std::span<const MatchedGroup> decided = {});
 
+// The hash of a match that the day's digest adds up: equal for equal entries, in every run.
+uint128 digest_of(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+                  const MatchedPair& pair);
+uint128 digest_of(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
+                  const MatchedGroup& group);
+
 // Adds a match to figures and digest, and to the pairs when it is one to one, else to the groups.
 // `references`: whether a pair whose channel_ref or match_key differ is to say so. The open lists are the
 // caller's.

@@ -278,7 +278,7 @@ class DayReader {
 
   core::DayPairing choose_pairing() {
     // Rows that come by queries are all kept: with such a book nothing is gained.
-    if (!OidIsValid(tables_[0].table) || !OidIsValid(tables_[1].table)) return {};
+    if (!request_.settles || !OidIsValid(tables_[0].table) || !OidIsValid(tables_[1].table)) return {};
     const std::vector<core::MatchPass> passes = request_.leg.exact_passes();
     const bool has_choice = !passes.empty() && passes[0].rule == core::MatchRule::channel_ref;
     return core::DayPairing::of(

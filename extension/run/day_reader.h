@@ -88,6 +88,7 @@ struct DayRequest {
   std::int64_t right_expected;
   // Entries that people have decided on: they are kept, and so are those that could pair with them.
   std::vector<core::uint128> decided;
+  bool settles = true;  // else every entry is kept, and no pair is settled while reading
 };
 
 SettledPairs read_day(const DayRequest& request, Dictionary& kinds, Dictionary& currencies, BookDay& left,

@@ -52,7 +52,7 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   using pg::Progress;
   const SettledPairs settled =
       read_day({snapshot_, leg_, day_, seed, expected_rows(leg_.left_book), expected_rows(leg_.right_book),
-                decided_identities(spi_, leg_, day_)},
+                decided_identities(spi_, leg_, day_), settles_},
                kinds_, currencies_, left_, right_);
   result_.read_s = watch.lap();
 
@@ -63,18 +63,18 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   for (const DecidedMatch& decision : decisions) {
     if (decision.confirmed) confirmed.push_back(decision.group);
   }
-  core::DayMatch match = core::match_day(left_.match_book(), right_.match_book(), leg_.exact_passes(),
-                                         kinds_.code("reversal"), interrupts, confirmed);
+  match_ = core::match_day(left_.match_book(), right_.match_book(), leg_.exact_passes(),
+                           kinds_.code("reversal"), interrupts, confirmed);
   const std::vector<Suggestion> suggestions =
-      run_rules(snapshot_, spi_, leg_, left_, right_, seed, kinds_, decisions, match);
-  count_matches(match, settled);
+      run_rules(snapshot_, spi_, leg_, left_, right_, seed, kinds_, decisions, match_);
+  count_matches(match_, settled);
   result_.match_s = watch.lap();
 
   Progress::phase(Phase::writing);
   DayWriter writer(spi_, leg_, day_, result_.run_id, left_, right_, currencies_);
-  writer.write_matches(match, decisions);
-  writer.write_open_items(Side::left, match.left_open);
-  writer.write_open_items(Side::right, match.right_open);
+  writer.write_matches(match_, decisions);
+  writer.write_open_items(Side::left, match_.left_open);
+  writer.write_open_items(Side::right, match_.right_open);
   writer.write_suggestions(suggestions);
   return conclude(ledger, watch);
 }

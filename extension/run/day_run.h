@@ -67,6 +67,16 @@ class DayRun {
   // Writes open items and matches of the day and feeds the ledger. Whether the proof holds is in the result.
   virtual DayResult execute(core::DiscrepancyLedger& ledger);
 
+  // Before execute(): every pair is to be among match().pairs, also those that are certain while reading.
+  void keep_every_pair() { settles_ = false; }
+
+  // What was matched, after execute().
+  [[nodiscard]] const LegConfig& leg() const { return leg_; }
+  [[nodiscard]] const BookDay& left() const { return left_; }
+  [[nodiscard]] const BookDay& right() const { return right_; }
+  [[nodiscard]] const Dictionary& currencies() const { return currencies_; }
+  [[nodiscard]] const core::DayMatch& match() const { return match_; }
+
  protected:
   // What classify_items() says of an unmatched item, of two that belong together, or of a match that differs.
   struct Finding {
@@ -105,8 +115,10 @@ class DayRun {
   Dictionary currencies_;
   BookDay left_;
   BookDay right_;
+  core::DayMatch match_;
   std::map<core::DiscrepancyIdentity, core::DiscrepancyFacts> adjusted_;
   bool aggregates_read_ = false;
+  bool settles_ = true;
   DayResult result_;
 };
 

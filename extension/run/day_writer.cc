@@ -222,15 +222,16 @@ void DayWriter::write_open_items(Side side, const std::vector<std::uint32_t>& op
   });
 }
 
-std::vector<std::string> DayWriter::member_lists(Side side, const std::vector<Suggestion>& suggestions) {
+std::vector<std::string> DayWriter::member_lists(Side side,
+                                                 const std::vector<std::vector<std::uint32_t>>& lists) {
   // Members keep their order: each has a number.
   std::vector<std::string> members;
   LocatedRows rows;
   std::vector<std::int32_t> sources;
   std::vector<std::string> keys;
   std::vector<std::int64_t> numbers;
-  for (const Suggestion& suggestion : suggestions) {
-    for (const std::uint32_t i : side == Side::left ? suggestion.left : suggestion.right) {
+  for (const std::vector<std::uint32_t>& list : lists) {
+    for (const std::uint32_t i : list) {
       const auto number = static_cast<std::int64_t>(members.size());
       members.emplace_back();
       const EntryLocation& location = book(side).locations[i];
@@ -266,16 +267,14 @@ std::vector<std::string> DayWriter::member_lists(Side side, const std::vector<Su
          Argument::int8_array(numbers)});
     take();
   }
-  std::vector<std::string> lists;
+  std::vector<std::string> texts;
   std::size_t next = 0;
-  for (const Suggestion& suggestion : suggestions) {
-    std::string list = "[";
-    for (std::size_t i = 0; i < (side == Side::left ? suggestion.left : suggestion.right).size(); i++) {
-      list += (i == 0 ? "" : ", ") + members[next++];
-    }
-    lists.push_back(list + "]");
+  for (const std::vector<std::uint32_t>& list : lists) {
+    std::string text_of_list = "[";
+    for (std::size_t i = 0; i < list.size(); i++) text_of_list += (i == 0 ? "" : ", ") + members[next++];
+    texts.push_back(text_of_list + "]");
   }
-  return lists;
+  return texts;
 }
 
 // A suggestion that the day before made as well goes on; chains have taken back what days from their first on
@@ -291,7 +290,11 @@ void DayWriter::write_suggestions(const std::vector<Suggestion>& suggestions) {
   std::vector<std::string> tolerances;
   std::vector<std::int64_t> left_counts;
   std::vector<std::int64_t> right_counts;
+  std::vector<std::vector<std::uint32_t>> lefts;
+  std::vector<std::vector<std::uint32_t>> rights;
   for (const Suggestion& suggestion : suggestions) {
+    lefts.push_back(suggestion.left);
+    rights.push_back(suggestion.right);
     const core::RuleDefinition& rule = leg_.pass(suggestion.pass).rule;
     const std::string currency = currencies_.text(suggestion.currency);
     passes.push_back(suggestion.pass);
@@ -308,8 +311,8 @@ void DayWriter::write_suggestions(const std::vector<Suggestion>& suggestions) {
        {Argument::int8(run_id_), Argument::int4(leg_.rules_version), Argument::int4_array(passes),
         Argument::text_array(rules), Argument::text_array(outcome), Argument::text_array(currencies),
         Argument::text_array(residuals), Argument::text_array(tolerances), Argument::int8_array(left_counts),
-        Argument::int8_array(right_counts), Argument::text_array(member_lists(Side::left, suggestions)),
-        Argument::text_array(member_lists(Side::right, suggestions))}) {
+        Argument::int8_array(right_counts), Argument::text_array(member_lists(Side::left, lefts)),
+        Argument::text_array(member_lists(Side::right, rights))}) {
     arguments.push_back(argument);
   }
   spi_.run(

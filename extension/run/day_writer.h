@@ -35,6 +35,8 @@ class DayWriter {
   void write_matches(const core::DayMatch& match, const std::vector<DecidedMatch>& decisions);
   void write_open_items(Side side, const std::vector<std::uint32_t>& open);
   void write_suggestions(const std::vector<Suggestion>& suggestions);
+  // Entries of a book as members of matches: each list as a jsonb array.
+  std::vector<std::string> member_lists(Side side, const std::vector<std::vector<std::uint32_t>>& lists);
 
  private:
   // A match that the entries of the day alone don't tell.
@@ -51,8 +53,6 @@ class DayWriter {
   void insert_items(Side side, const std::vector<Stored>& stored, const std::vector<std::int64_t>& group_ids);
   [[nodiscard]] core::Decimal residual(const std::vector<std::uint32_t>& left,
                                        const std::vector<std::uint32_t>& right) const;
-  // The members of each suggestion, as jsonb arrays.
-  std::vector<std::string> member_lists(Side side, const std::vector<Suggestion>& suggestions);
   // Throws KeyStoredTwice when `stored` (open_item, match_item) holds the source key of a row in `rows`, a
   // FROM list that ends with e (source_id, source_key): another entry, of another month, has the same key.
   void require_new_keys(const char* stored, Side side, const std::string& rows,

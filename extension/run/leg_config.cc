@@ -78,7 +78,7 @@ std::string date_text(core::Date day) {
 }
 
 LegConfig load_leg(pg::Spi& spi, const std::string& channel, const std::string& account,
-                   const std::string& leg, core::Date day) {
+                   const std::string& leg, core::Date day, const core::MatchRuleSet* rules) {
   using pg::Argument;
   LegConfig config;
   config.channel = channel;
@@ -107,7 +107,13 @@ LegConfig load_leg(pg::Spi& spi, const std::string& channel, const std::string& 
       {Argument::text(channel), Argument::text(leg), Argument::int4(config.version)});
   for (std::uint64_t i = 0; i < spi.rows(); i++) config.kinds.push_back(spi.text(i, 0));
 
-  load_passes(spi, config, day);
+  if (rules == nullptr) {
+    load_passes(spi, config, day);
+  } else {
+    for (const core::RuleDefinition& rule : rules->rules) {
+      config.passes.push_back({static_cast<int>(config.passes.size()) + 1, rule});
+    }
+  }
   json::object versions;
   for (const PassConfig& pass : config.passes) {
     versions[std::to_string(pass.pass)] =

@@ -35,9 +35,10 @@ struct LegConfig {
   [[nodiscard]] const PassConfig& pass(int number) const;
 };
 
-// Throws 42704 when the channel has no such leg on that day.
+// Throws 42704 when the channel has no such leg on that day. `rules`: take these instead of those that are
+// stored.
 LegConfig load_leg(pg::Spi& spi, const std::string& channel, const std::string& account,
-                   const std::string& leg, core::Date day);
+                   const std::string& leg, core::Date day, const core::MatchRuleSet* rules = nullptr);
 
 std::string date_text(core::Date day);
 

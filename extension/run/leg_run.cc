@@ -24,6 +24,7 @@
 #include "extension/pg/subtransaction.h"
 #include "extension/run/day_run.h"
 #include "extension/run/incremental_day.h"
+#include "extension/run/leg_state.h"
 
 extern "C" {
 #include <utils/builtins.h>
@@ -83,23 +84,12 @@ json::array episodes_to_json(const std::vector<core::DiscrepancyEpisode>& episod
   return list;
 }
 
-// [[day opened, day cleared, resolved], ...], days counted from 2000.
-std::vector<core::DiscrepancyEpisode> episodes_from_json(const std::string& text) {
-  std::vector<core::DiscrepancyEpisode> episodes;
-  const json::value list = json::parse(text);
-  for (const json::value& episode : list.as_array()) {
-    episodes.push_back({static_cast<core::Date>(episode.at(0).as_int64()),
-                        static_cast<core::Date>(episode.at(1).as_int64()), episode.at(2).as_bool()});
-  }
-  return episodes;
-}
-
 class LegRun {
  public:
   explicit LegRun(Request request) : request_(std::move(request)) {}
 
   json::array execute() {
-    lock();
+    lock_leg(key());
     const pg::HeldSnapshot snapshot;
     {
       pg::Spi spi(&snapshot);
@@ -168,25 +158,9 @@ class LegRun {
     return "the proof did not hold: " + std::string(failure.data(), failure.size());
   }
 
-  [[nodiscard]] std::vector<Argument> key_arguments() const {
-    return {Argument::text(request_.channel), Argument::text(request_.account), Argument::text(request_.leg)};
-  }
-  [[nodiscard]] std::vector<Argument> key_arguments(core::Date day) const {
-    std::vector<Argument> arguments = key_arguments();
-    arguments.push_back(Argument::date(day));
-    return arguments;
-  }
-
-  void lock() {
-    pg::Spi spi;
-    spi.run(
-        "SELECT pg_advisory_xact_lock(hashtext('pg_reconcile run'), hashtext($1 || E'\\x1f' || $2 || "
-        "E'\\x1f' || $3))",
-        key_arguments());
-    // A day can't be signed off while it runs.
-    spi.run("SELECT reconcile.lock_account($1, $2, false)",
-            {Argument::text(request_.channel), Argument::text(request_.account)});
-  }
+  [[nodiscard]] LegKey key() const { return {request_.channel, request_.account, request_.leg}; }
+  [[nodiscard]] std::vector<Argument> key_arguments() const { return key().arguments(); }
+  [[nodiscard]] std::vector<Argument> key_arguments(core::Date day) const { return key().arguments(day); }
 
   void require_unsigned(pg::Spi& spi) {
     spi.run(
@@ -300,27 +274,6 @@ class LegRun {
     }
   }
 
-  // Takes back what this day and the later ones had written. Discrepancies stay: the ledger compares.
-  void take_back(pg::Spi& spi, core::Date from) {
-    spi.run(
-        "DELETE FROM reconcile.match_group g WHERE g.channel = $1 AND g.account = $2 AND g.leg = $3 "
-        "AND g.business_date >= $4",
-        key_arguments(from));
-    spi.run(
-        "DELETE FROM reconcile.open_item o WHERE o.channel = $1 AND o.account = $2 AND o.leg = $3 "
-        "AND o.opened_on >= $4",
-        key_arguments(from));
-    spi.run(
-        "UPDATE reconcile.open_item o SET closed_on = NULL, closed_by = NULL WHERE o.channel = $1 "
-        "AND o.account = $2 AND o.leg = $3 AND o.closed_on >= $4",
-        key_arguments(from));
-    // What a day suggests goes on from the day before; what is not suggested again goes at the chain's end.
-    spi.run(
-        "UPDATE reconcile.match_suggestion s SET last_date = greatest(s.business_date, $4) - 1 "
-        "WHERE s.channel = $1 AND s.account = $2 AND s.leg = $3 AND s.last_date >= $4",
-        key_arguments(from));
-  }
-
   void retire_runs(pg::Spi& spi) {
     spi.run(
         "UPDATE reconcile.run r SET current = false WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
@@ -330,50 +283,6 @@ class LegRun {
         "DELETE FROM reconcile.run r WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
         "AND r.business_date = $4 AND r.state = 'waiting'",
         key_arguments(request_.day));
-  }
-
-  core::DiscrepancyLedger load_ledger(pg::Spi& spi) {
-    std::map<core::DiscrepancyIdentity, core::StoredDiscrepancy> stored;
-    spi.run(
-        "SELECT d.item_key, d.entry_kind, d.ordinal, d.discrepancy_id, d.kind, d.business_date, d.currency, "
-        "trim_scale(d.difference), trim_scale(d.left_amount), d.left_currency, trim_scale(d.right_amount), "
-        "d.right_currency, d.left_entry::text, d.right_entry::text, d.opened_on, d.cleared_on, "
-        "d.state = 'resolved', d.first_run_id, d.first_entry, "
-        "CASE WHEN d.cleared_on IS NULL OR d.state = 'resolved' AND d.cleared_on >= $4 THEN "
-        "  (SELECT true FROM reconcile.entry e WHERE e.book = split_part(d.first_entry, '/', 1) "
-        "   AND e.source_id = split_part(d.first_entry, '/', 2)::integer "
-        "   AND e.source_key = regexp_replace(d.first_entry, '^[^/]*/[^/]*/', '') LIMIT 1) IS NULL "
-        "ELSE false END, "
-        "(SELECT jsonb_agg(jsonb_build_array((x.e ->> 'opened_on')::date - date '2000-01-01', "
-        "  (x.e ->> 'cleared_on')::date - date '2000-01-01', x.e -> 'resolved') ORDER BY x.n)::text "
-        " FROM jsonb_array_elements(d.earlier_episodes) WITH ORDINALITY AS x (e, n)) "
-        "FROM reconcile.discrepancy d WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
-        key_arguments(first_day()));
-    for (std::uint64_t i = 0; i < spi.rows(); i++) {
-      core::StoredDiscrepancy item;
-      item.discrepancy_id = spi.int8(i, 3);
-      item.facts.kind = spi.text(i, 4);
-      item.facts.business_date = static_cast<core::Date>(spi.int8(i, 5));
-      item.facts.currency = spi.text(i, 6);
-      item.facts.difference = money_text(spi.text_or_null(i, 7), item.facts.currency);
-      item.facts.left_currency = spi.text_or_null(i, 9);
-      item.facts.left_amount = money_text(spi.text_or_null(i, 8), item.facts.left_currency);
-      item.facts.right_currency = spi.text_or_null(i, 11);
-      item.facts.right_amount = money_text(spi.text_or_null(i, 10), item.facts.right_currency);
-      item.facts.left_entry = spi.text_or_null(i, 12);
-      item.facts.right_entry = spi.text_or_null(i, 13);
-      item.episode.opened_on = static_cast<core::Date>(spi.int8(i, 14));
-      if (!spi.is_null(i, 15)) item.episode.cleared_on = static_cast<core::Date>(spi.int8(i, 15));
-      item.episode.adjusted = spi.boolean(i, 16);
-      item.first_run_id = spi.int8(i, 17);
-      item.facts.first_entry = spi.text(i, 18);
-      item.replaceable = spi.boolean(i, 19);
-      if (!spi.is_null(i, 20)) item.earlier = episodes_from_json(spi.text(i, 20));
-      stored.emplace(core::DiscrepancyIdentity{spi.text(i, 0), spi.text(i, 1),
-                                               static_cast<std::int32_t>(spi.int8(i, 2))},
-                     std::move(item));
-    }
-    return {std::move(stored), first_day()};
   }
 
   // False when a proof line does not hold: the row of that day is the last of rows_.
@@ -416,10 +325,10 @@ class LegRun {
       changes_ = {};
       load_prior_runs(spi);
     } else {
-      take_back(spi, first_day());
+      take_back(spi, key(), first_day());
     }
     retire_runs(spi);
-    return load_ledger(spi);
+    return load_ledger(spi, key(), first_day());
   }
 
   DayResult run_day(pg::Spi& spi, const pg::HeldSnapshot& snapshot, LegConfig leg, const RunDetail& detail,
@@ -435,7 +344,7 @@ class LegRun {
       }
       // A day that had not been run leaves nothing to say: there was no other way.
       incremental_ = false;
-      take_back(spi, day);
+      take_back(spi, key(), day);
     } else if (request_.incremental && batch_reason_.empty()) {
       batch_reason_ = "a day before had to be run as a whole";
     }

@@ -2,20 +2,21 @@
 -- re-run changes nothing, what is signed off stays, and the same data gives the same result.
 --
 -- Environment: PG_RECONCILE_HISTORIES (how many; 10), PG_RECONCILE_SEED (the first one's number; 1, and some that
--- have found something).
+-- have found something). Histories from 1001 on have match rules and people who decide what they suggest.
 -- A failure prints its seed and what happened; the same seed plays the same history again.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
 \set histories 10
 \getenv histories PG_RECONCILE_HISTORIES
 \set seed 1
-\set found {11,12,14,19}
+\set found {11,12,14,19,1001,1002,1003,1004,1005,1006}
 \getenv seed PG_RECONCILE_SEED
 SELECT CASE WHEN :seed = 1 AND :histories = 10 THEN :'found' ELSE '{}' END AS found \gset
 SELECT reconcile.install() \gset
 \ir property/world.sql
 \ir property/moves.sql
 \ir property/checks.sql
+\ir property/rules.sql
 \ir property/story.sql
 \set ECHO none
 DO $$
@@ -28,7 +29,7 @@ GRANT reconcile_approver TO play_signer;
 CREATE TEMP TABLE chosen AS
 SELECT s FROM generate_series(:seed, :seed + :histories - 1) s UNION SELECT unnest(:'found'::integer[]);
 SELECT plan(count(*)::integer) FROM chosen;
-SELECT 'SELECT play.forget()', format('CALL play.play(%s, 6)', s), 'RESET SESSION AUTHORIZATION',
+SELECT 'SELECT play.forget()', format('CALL play.play(%s, 6, %L)', s, s > 1000), 'RESET SESSION AUTHORIZATION',
        format('SELECT ok(coalesce(bool_and(finished), false) AND NOT EXISTS (SELECT FROM play.violation), %L) FROM play.history;', 'history ' || s),
        format('SELECT diag(play.report(%s)) WHERE EXISTS (SELECT FROM play.violation) OR NOT EXISTS (SELECT FROM play.history WHERE finished);', s)
 FROM chosen ORDER BY s \gexec

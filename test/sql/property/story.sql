@@ -25,6 +25,7 @@ AS $$
   SELECT play.check_entries(p_channel)
   UNION ALL SELECT play.check_proof(p_channel)
   UNION ALL SELECT play.check_discrepancies(p_channel)
+  UNION ALL SELECT play.check_rules(p_channel)
   UNION ALL SELECT format('signed-off %s has changed', s.day) FROM play.seal s
             WHERE s.channel = p_channel AND s.fingerprint <> play.fingerprint(p_channel, s.day)
 $$;
@@ -53,12 +54,15 @@ AS $$
   UNION ALL
   SELECT 'items', (SELECT string_agg(o::text, E'\n' ORDER BY o.book COLLATE "C", o.source_key) FROM reconcile.open_item o WHERE o.channel = p_channel)
   UNION ALL
-  SELECT 'matches', (SELECT string_agg(concat_ws(',', g.business_date, g.pass, g.rule, g.differs, g.currency, m.items), E'\n'
+  SELECT 'matches', (SELECT string_agg(concat_ws(',', g.business_date, g.pass, g.rule, g.residual, g.differs, g.currency, m.items), E'\n'
                                        ORDER BY g.business_date, m.items)
                      FROM reconcile.match_group g
                      JOIN (SELECT group_id, string_agg(book || ' ' || source_key, ',' ORDER BY book COLLATE "C", source_key) COLLATE "C" AS items
                            FROM reconcile.match_item GROUP BY 1) m USING (group_id)
                      WHERE g.channel = p_channel)
+  UNION ALL
+  SELECT 'suggestions', (SELECT string_agg((to_jsonb(s) - '{run_id}'::text[])::text, E'\n' ORDER BY s.suggestion_id)
+                         FROM reconcile.match_suggestion s WHERE s.channel = p_channel)
 $$;
 
 -- The discrepancies that stand, without what only history knows: ids, ordinals, days of opening.
@@ -249,7 +253,7 @@ END
 $$;
 
 -- One history. Stops at the first violation: what comes after it means little.
-CREATE PROCEDURE play.play(p_seed integer, p_days integer) LANGUAGE plpgsql
+CREATE PROCEDURE play.play(p_seed integer, p_days integer, p_rules boolean) LANGUAGE plpgsql
 AS $$
 DECLARE
   name text := 'history ' || p_seed;
@@ -265,6 +269,7 @@ BEGIN
   INSERT INTO play.history (channel, seed, left_source, right_source, time_zone, day_start, today)
   SELECT name, p_seed, 100000 + 2 * p_seed, 100001 + 2 * p_seed, zone, c.day_start, first_day
   FROM reconcile.channel c WHERE c.channel = name;
+  IF p_rules THEN PERFORM play.set_rules(name); END IF;
   COMMIT;
   FOR day IN 0 .. p_days - 1 LOOP
     UPDATE play.history SET today = first_day + day WHERE channel = name;
@@ -273,6 +278,12 @@ BEGIN
         PERFORM play.move(name);
       END LOOP;
       IF play.chance(40) THEN PERFORM play.adjust(name); END IF;
+      IF p_rules THEN
+        FOR n IN 1 .. play.below(4) LOOP
+          PERFORM play.decide(name);
+        END LOOP;
+        IF play.chance(15) THEN PERFORM play.set_rules(name); END IF;
+      END IF;
       PERFORM play.note(name, format('run_due after %s', first_day + day));
       COMMIT;
       SELECT (h.today + 1 + h.day_start + interval '1 hour') AT TIME ZONE h.time_zone INTO next_morning
@@ -310,7 +321,8 @@ CREATE FUNCTION play.forget() RETURNS void LANGUAGE sql
 AS $$
   INSERT INTO play.method SELECT r.method, regexp_replace(r.batch_reason, '\d+(-\d+)*', 'n', 'g'), count(*) FROM reconcile.run r GROUP BY 1, 2;
   TRUNCATE reconcile.run, reconcile.run_total, reconcile.discrepancy, reconcile.discrepancy_event, reconcile.open_item,
-    reconcile.match_group, reconcile.match_item, reconcile.adjustment, reconcile.day_close, reconcile.entry,
+    reconcile.match_group, reconcile.match_item, reconcile.match_suggestion, reconcile.match_decision, reconcile.adjustment,
+    reconcile.day_close, reconcile.entry,
     reconcile.entry_change, reconcile.entry_total, reconcile.entry_history, reconcile.account, reconcile.leg, reconcile.match_rule,
     reconcile.channel, play.history, play.source_row, play.log, play.seal, play.violation CASCADE;
 $$;

@@ -155,6 +155,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';
 
+-- What became of a day whose run ended with an error: its transaction is rolled back, and this stays as evidence.
+CREATE FUNCTION reconcile.record_failed_run(p_channel text, p_account text, p_leg text, p_day date, p_snapshot pg_snapshot,
+                                            p_failure text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM reconcile.require_account(p_channel, p_account);
+  PERFORM reconcile.require_access(p_channel, p_account);
+  INSERT INTO reconcile.run (channel, account, leg, business_date, state, method, failure, snapshot, finished_at)
+  VALUES (p_channel, p_account, p_leg, p_day, 'failed', 'incremental', p_failure, p_snapshot, clock_timestamp());
+END
+$$;
+COMMENT ON FUNCTION reconcile.record_failed_run(text, text, text, date, pg_snapshot, text)
+IS 'Records that a day''s run ended with an error; p_snapshot: from before the run, so that what changed since is known';
+
 CREATE PROCEDURE reconcile.run_due(as_of timestamptz DEFAULT now())
 LANGUAGE plpgsql
 AS $$
@@ -162,7 +177,12 @@ DECLARE
   target record;
   next_day date;
   last_day date;
-  result record;
+  result text;
+  snapshot pg_catalog.pg_snapshot;
+  sqlstate_of_error text;
+  message text;
+  detail text;
+  hint text;
 BEGIN
   FOR target IN
     SELECT a.channel, a.account, l.leg
@@ -173,20 +193,40 @@ BEGIN
   LOOP
     last_day := '-infinity';
     LOOP
-      next_day := reconcile.next_run_day(target.channel, target.account, target.leg, as_of, last_day);
-      EXIT WHEN next_day IS NULL;
-      SELECT r.state INTO result
-      FROM reconcile.run(target.channel, next_day, target.account, target.leg, 'incremental') r LIMIT 1;
+      next_day := NULL;
+      -- What one account's run ends with is no reason to keep the others waiting. A cancel is not caught here.
+      BEGIN
+        snapshot := pg_catalog.pg_current_snapshot();
+        next_day := reconcile.next_run_day(target.channel, target.account, target.leg, as_of, last_day);
+        EXIT WHEN next_day IS NULL;
+        SELECT r.state INTO result
+        FROM reconcile.run(target.channel, next_day, target.account, target.leg, 'incremental') r LIMIT 1;
+      EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS sqlstate_of_error = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+                                hint = PG_EXCEPTION_HINT;
+        result := 'failed';
+        RAISE WARNING USING ERRCODE = sqlstate_of_error,
+          MESSAGE = pg_catalog.format('leg "%s" of account "%s" at channel "%s" could not be run for %s: %s', target.leg,
+                                      target.account, target.channel, coalesce(next_day::text, 'its next day'), message),
+          DETAIL = detail, HINT = hint;
+        -- A deadlock or a lock that was not to be had says nothing of the day: the next call tries again.
+        IF next_day IS NOT NULL AND pg_catalog.left(sqlstate_of_error, 2) OPERATOR(pg_catalog.<>) '40'
+           AND sqlstate_of_error OPERATOR(pg_catalog.<>) '55P03' THEN
+          PERFORM reconcile.record_failed_run(target.channel, target.account, target.leg, next_day, snapshot,
+            pg_catalog.concat_ws(' ', pg_catalog.format('%s: %s.', sqlstate_of_error, message),
+                                 nullif(detail, ''), nullif(hint, '')));
+        END IF;
+      END;
       COMMIT;
       -- A day that waits or fails holds back the days after it.
-      EXIT WHEN result.state OPERATOR(pg_catalog.<>) 'succeeded';
+      EXIT WHEN result OPERATOR(pg_catalog.<>) 'succeeded';
       last_day := next_day;
     END LOOP;
   END LOOP;
 END
 $$;
 COMMENT ON PROCEDURE reconcile.run_due(timestamptz)
-IS 'Runs everything that is complete, in date order, each day in a transaction of its own: for pg_cron, alone in its job';
+IS 'Runs everything that is complete, in date order, each day in a transaction of its own; an error ends a leg''s turn, not the others''. For pg_cron, alone in its job';
 
 -- Discrepancies and their history --------------------------------------------------------------------------
 
@@ -268,6 +308,7 @@ GRANT SELECT ON reconcile.run, reconcile.run_total, reconcile.discrepancy, recon
   reconcile.open_item, reconcile.match_group, reconcile.match_item, reconcile.match_suggestion, reconcile.match_decision,
   reconcile.adjustment, reconcile.day_close TO reconcile_reader;
 GRANT EXECUTE ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean),
-  reconcile.next_run_day(text, text, text, timestamptz, date) TO reconcile_operator, reconcile_worker;
+  reconcile.next_run_day(text, text, text, timestamptz, date),
+  reconcile.record_failed_run(text, text, text, date, pg_snapshot, text) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON PROCEDURE reconcile.run_due(timestamptz) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date) TO reconcile_reader;

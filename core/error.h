@@ -19,6 +19,7 @@ inline constexpr const char* invalid_parameter_value = "22023";
 inline constexpr const char* invalid_text_representation = "22P02";
 inline constexpr const char* invalid_binary_representation = "22P03";
 inline constexpr const char* invalid_datetime_format = "22007";
+inline constexpr const char* null_value_not_allowed = "22004";
 inline constexpr const char* numeric_value_out_of_range = "22003";
 inline constexpr const char* character_not_in_repertoire = "22021";
 inline constexpr const char* data_corrupted = "XX001";

@@ -208,6 +208,11 @@ RETURNS TABLE (path text, bytes bigint, modified_at timestamptz, business_date d
   AS '$libdir/pg_reconcile_statement', 'reconcile_list_inbox';
 COMMENT ON FUNCTION reconcile.list_inbox(text) IS 'The files at a location such as file:///var/bills/{yyyyMMdd}/*.zip, and the day that each path says';
 
+CREATE FUNCTION reconcile.require_inbox(location text) RETURNS void
+  LANGUAGE c STRICT VOLATILE SET search_path = pg_catalog, pg_temp
+  AS '$libdir/pg_reconcile_statement', 'reconcile_require_inbox';
+COMMENT ON FUNCTION reconcile.require_inbox(text) IS 'Raises what list_inbox would: a location that is none, or that the caller may not read';
+
 -- ---- sources -------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION reconcile.create_file_source(
@@ -217,6 +222,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+  problem text;
+  detail text;
   made integer;
   unknown text;
   go_live date;
@@ -275,6 +282,17 @@ BEGIN
             coalesce((options ->> 'valid_from')::date, go_live))
     ON CONFLICT DO NOTHING;
   END IF;
+  -- Where files will come in may be made, or allowed, later: that is said. What is no location is refused.
+  BEGIN
+    PERFORM reconcile.require_inbox(location);
+  EXCEPTION
+    WHEN undefined_file THEN NULL;
+    WHEN insufficient_privilege OR io_error THEN
+      GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+      RAISE WARNING USING ERRCODE = 'insufficient_privilege',
+        MESSAGE = format('source "%s" can take in nothing from "%s" yet', name, location), DETAIL = concat_ws(' ', problem || '.', detail),
+        HINT = 'A superuser can add the directory to pg_reconcile.allowed_directories; links are resolved.';
+  END;
   PERFORM reconcile.wake_supervisor();
   RETURN made;
 END

@@ -13,8 +13,6 @@ namespace {
 
 enum ArgumentPosition { left_relation, right_relation, key, compare, left_filter, right_filter, tolerance };
 
-constexpr const char* null_value_not_allowed = "22004";
-
 struct TextElements {
   Datum* values;
   bool* nulls;
@@ -37,9 +35,9 @@ std::vector<std::string> read_names(Datum array, const char* argument) {
   std::vector<std::string> names;
   for (int i = 0; i < elements.count; i++) {
     if (elements.nulls[i]) {
-      throw core::Error(null_value_not_allowed, std::string(argument) + " must not contain NULL",
-                        "Element " + std::to_string(i + 1) + " is NULL.",
-                        "Name columns, for example ARRAY['order_no'].");
+      throw core::Error(
+          core::sqlstate::null_value_not_allowed, std::string(argument) + " must not contain NULL",
+          "Element " + std::to_string(i + 1) + " is NULL.", "Name columns, for example ARRAY['order_no'].");
     }
     names.push_back(text_of(elements.values[i]));
   }
@@ -48,7 +46,7 @@ std::vector<std::string> read_names(Datum array, const char* argument) {
 
 Oid read_relation(FunctionCallInfo fcinfo, int position, const char* argument) {
   if (PG_ARGISNULL(position)) {
-    throw core::Error(null_value_not_allowed, std::string(argument) + " must not be NULL",
+    throw core::Error(core::sqlstate::null_value_not_allowed, std::string(argument) + " must not be NULL",
                       "There is nothing to compare with.", "Name a relation, for example 'public.payments'.");
   }
   return PG_GETARG_OID(position);

@@ -28,6 +28,7 @@
 #include "extension/statement/container.h"
 #include "extension/statement/format_store.h"
 #include "extension/statement/warning.h"
+#include "extension/values/payload.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -161,13 +162,6 @@ class IngestSink final : public core::RowSink {
   std::optional<core::TimestampTz> first_;
   std::optional<core::TimestampTz> last_;
 };
-
-std::string text_argument(FunctionCallInfo fcinfo, int position) {
-  if (PG_ARGISNULL(position)) return {};
-  const Datum datum = fcinfo->args[position].value;
-  const text* value = pg::guarded([=] { return DatumGetTextPP(datum); });
-  return std::string(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-}
 
 std::string hex(std::string_view bytes) {
   constexpr char digits[] = "0123456789abcdef";
@@ -586,9 +580,13 @@ PG_RECONCILE_FUNCTION(reconcile_ingest_file) {
   // DEFINER would hide who called: the session's role is not it inside anybody else's definer function, view
   // or index expression, which a superuser's session (autovacuum's too) runs as their owner.
   const Oid caller = GetUserId();
+  if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) {
+    throw core::Error(core::sqlstate::null_value_not_allowed, "ingest_file needs a source and a path", {},
+                      "Name a row of reconcile.source_status, and a file on this server by its full path.");
+  }
   const ActingOwner owner(fcinfo->flinfo->fn_oid);
-  FileSource source = load_source(text_argument(fcinfo, 0));
-  const std::string path = pg::allowed_path(text_argument(fcinfo, 1), caller);
+  FileSource source = load_source(std::string(pg::payload_in_place(fcinfo->args[0].value)));
+  const std::string path = pg::allowed_path(pg::payload_in_place(fcinfo->args[1].value), caller);
   {
     Spi spi;
     spi.run("SELECT reconcile.require_access($1, nullif($2, ''))",

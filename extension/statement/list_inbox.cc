@@ -183,16 +183,25 @@ class Walk {
   Reach reach_;
 };
 
+core::InboxPattern allowed_pattern(Datum location, Oid role) {
+  const char* written = pg::guarded([=] { return TextDatumGetCString(location); });
+  core::InboxPattern pattern = core::InboxPattern::compile(written);
+  (void)pg::allowed_path(pattern.fixed_directory(), role);
+  return pattern;
+}
+
 }  // namespace
+
+// Throws what list_inbox would, and lists nothing.
+PG_RECONCILE_FUNCTION(reconcile_require_inbox) {
+  (void)allowed_pattern(fcinfo->args[0].value, GetUserId());
+  PG_RETURN_VOID();
+}
 
 PG_RECONCILE_FUNCTION(reconcile_list_inbox) {
   pg::guarded([=] { InitMaterializedSRF(fcinfo, 0); });
-  const Datum argument = fcinfo->args[0].value;
-  const char* location = pg::guarded([=] { return TextDatumGetCString(argument); });
-  const core::InboxPattern pattern = core::InboxPattern::compile(location);
   const Oid role = GetUserId();
-  (void)pg::allowed_path(pattern.fixed_directory(), role);
-
+  const core::InboxPattern pattern = allowed_pattern(fcinfo->args[0].value, role);
   Walk(pattern, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo), role).run();
   return static_cast<Datum>(0);
 }

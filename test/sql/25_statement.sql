@@ -1,7 +1,7 @@
 -- The file road: formats, dry looks, statements, quarantine, re-issues, folders. Fixtures are made here.
 \setenv SCRATCH :scratch
 BEGIN;
-SELECT plan(82);
+SELECT plan(87);
 
 SET LOCAL client_min_messages = error;
 SELECT reconcile.create_channel('alipay', 'Asia/Shanghai', 'CNY', account => '2088', first_date => '2026-11-01');
@@ -206,6 +206,8 @@ SELECT reconcile.ingest_file('alipay bills', pg_temp.write('other.csv', replace(
 SELECT matches((SELECT reason FROM reconcile.statement WHERE statement_id = :other_statement), 'account "2099", and source "alipay bills" is of account "2088"',
   'another account''s file');
 SELECT throws_ok($$ SELECT reconcile.ingest_file('nobody', '/x') $$, '42704', 'source "nobody" does not exist', 'an unknown source');
+SELECT throws_ok($$ SELECT reconcile.ingest_file(NULL, NULL) $$, '22004', 'ingest_file needs a source and a path', 'no source');
+SELECT throws_ok($$ SELECT reconcile.ingest_file('nobody', NULL) $$, '22004', 'ingest_file needs a source and a path', 'no path');
 
 -- ---- WeChat: an empty day, and a day in two parts ----
 SELECT reconcile.ingest_file('wechat bills', pg_temp.write('bill_20261120.csv', '<xml><return_msg><![CDATA[No Bill Exist]]></return_msg></xml>')) AS no_bill \gset
@@ -288,6 +290,11 @@ RESET ROLE;
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'alipay.trade', 'sftp://h/x') $$, '0A000', NULL, 'only folders can be watched here');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'nothing', NULL) $$, '42704', 'file format "nothing" does not exist', 'an unknown format');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'nobody', 'generic.csv', NULL) $$, '42704', NULL, 'an unknown channel');
+SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'generic.csv', '/bills/{yyyyMMdd}/{HH}/*') $$, '22023', NULL, 'a location that is none');
+SET LOCAL ROLE reconcile_owner;
+SELECT throws_ok($$ SELECT reconcile.require_inbox('file:///etc/{yyyyMMdd}/*') $$, '42501', 'file "/etc" lies outside the allowed directories', 'an inbox outside: create_file_source warns of it');
+SELECT lives_ok(format('SELECT reconcile.require_inbox(%L)', :'scratch' || '/*.csv'), 'an inbox inside');
+RESET ROLE;
 
 -- ---- whose rights count, and how far a pattern reaches ----
 CREATE SCHEMA trap;

@@ -16,11 +16,11 @@ namespace {
 
 using pg::Argument;
 
-// A rule's own words in a query.
+// A rule's own words in a query: one literal, whatever the caller's standard_conforming_strings is.
 std::string quoted(const std::string& text) {
-  std::string result = "'";
+  std::string result = "E'";
   for (const char c : text) {
-    if (c == '\'') result += '\'';
+    if (c == '\'' || c == '\\') result += c;
     result += c;
   }
   return result + "'";

@@ -2,7 +2,7 @@
 -- every day closes, and that the proof's residual is what the matches accepted.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(38);
+SELECT plan(40);
 \ir rules/world.sql
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 8 AS d2, current_date - 30 AS live \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', first_date => :'live') \g /dev/null
@@ -66,6 +66,17 @@ SELECT say('internal', 'l1', '5', :'d', 'o1', p_attributes => '{"shop": "north",
 SELECT is(run_by('{"rule": "pair", "name": "shops", "key": ["attributes.shop"], "kinds": {"right": ["payment"]}}', :'d'), 'shops:l1=r1 0.00', 'an attribute is a key; only the kinds named take part');
 SELECT is((SELECT kind || ' ' || difference FROM reconcile.discrepancy WHERE left_entry ->> 'source_key' = 'l1'), 'fee_mismatch -0.02', 'fees of a pair are compared');
 SELECT is(run_by('{"rule": "pair", "name": "shops", "key": ["attributes.shop"]}', :'d'), 'shops:l1=r1 0.00, shops:l2=r3 0.00', 'NULL is no key');
+-- Quotes and backslashes in a name stay a name, also where a backslash escapes in literals.
+SELECT set_config('test.named', $$'"\' || (1 / (SELECT 0))) --$$, false) AS named \gset
+SELECT say('internal', 'l4', '5', :'d', 'o4', p_attributes => json_build_object(:'named', 'a')::text),
+       say('trade', 'r4', '5', :'d', 'x4', p_attributes => json_build_object(:'named', 'a')::text) \g /dev/null
+SELECT json_build_object('rule', 'pair', 'name', 'named', 'key', json_build_array('attributes.' || :'named')) AS rule \gset
+SELECT is(run_by(:'rule', :'d'), 'named:l4=r4 0.00', 'an attribute''s name may be anything');
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SELECT is((SELECT r.state || ' ' || r.matched_pairs FROM reconcile.run('pay', (SELECT max(business_date) FROM reconcile.run)) r), 'succeeded 1', 'and is one literal in every session');
+RESET standard_conforming_strings;
+RESET escape_string_warning;
 
 -- pair: assignment, ties, and who comes first
 SELECT forget() \g /dev/null

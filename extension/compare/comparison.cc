@@ -249,15 +249,6 @@ std::uint64_t first_word(const core::KeyedHash::Secret& secret) {
   return word;
 }
 
-std::unique_ptr<RowSource> make_source(const ComparedRelation& relation, core::Side side,
-                                       const ComparePlan& plan, const std::optional<std::string>& filter,
-                                       bool keep_rows) {
-  const HeapSource::Leaves leaves = HeapSource::leaves_of(relation, side, plan, filter);
-  if (leaves.reason.empty()) return std::make_unique<HeapSource>(relation, leaves, side, plan);
-  return std::make_unique<ExecutorSource>(ExecutorSource::select_text(plan, side, relation, filter),
-                                          relation.name(), plan, keep_rows);
-}
-
 // A request whose names, types and filters have been settled.
 struct Prepared {
   ComparedRelation left;
@@ -271,6 +262,75 @@ struct Prepared {
     if (request.left_filter) check_filter(left, *request.left_filter, "left_filter");
     if (request.right_filter) check_filter(right, *request.right_filter, "right_filter");
   }
+};
+
+// How each side is read.
+class Paths {
+ public:
+  Paths(const Prepared& prepared, const CompareRequest& request)
+      : prepared_(prepared), filters_{request.left_filter, request.right_filter} {
+    for (const core::Side side : both_sides) {
+      const std::size_t i = index_of(side);
+      leaves_[i] = HeapSource::leaves_of(relation(side), side, prepared.plan, filters_[i]);
+      if (leaves_[i].reason.empty()) heaps_[i].emplace(relation(side), leaves_[i], side, prepared.plan);
+    }
+    if (heaps_[0] && heaps_[1]) workers_ = parallel_workers_for(*heaps_[0], *heaps_[1], prepared.plan);
+    leave_few_rows_to_executor();
+  }
+
+  // Why the executor reads a side; empty: it is read page by page.
+  [[nodiscard]] const std::string& reason(core::Side side) const { return leaves_[index_of(side)].reason; }
+  [[nodiscard]] bool has_filter(core::Side side) const { return filters_[index_of(side)].has_value(); }
+  [[nodiscard]] const Workers& workers() const { return workers_; }
+
+  [[nodiscard]] std::unique_ptr<RowSource> make_source(core::Side side, bool keep_rows) const {
+    if (const auto& heap = heaps_[index_of(side)]) return std::make_unique<HeapSource>(*heap);
+    return std::make_unique<ExecutorSource>(select_text(side), relation(side).name(), prepared_.plan,
+                                            keep_rows);
+  }
+
+ private:
+  static constexpr core::Side both_sides[] = {core::Side::left, core::Side::right};
+
+  [[nodiscard]] const ComparedRelation& relation(core::Side side) const {
+    return side == core::Side::left ? prepared_.left : prepared_.right;
+  }
+  [[nodiscard]] std::string select_text(core::Side side) const {
+    return ExecutorSource::select_text(prepared_.plan, side, relation(side), filters_[index_of(side)]);
+  }
+
+  // An index, or the bounds of partitions, may find what a filter wants without a look at every row. But a
+  // side that the executor reads leaves the other to one process.
+  void leave_few_rows_to_executor() {
+    constexpr double few = 0.25;
+    double all_pages = 0;
+    double mixed = 0;
+    std::array<bool, 2> is_better{};
+    for (const core::Side side : both_sides) {
+      const std::size_t i = index_of(side);
+      if (!heaps_[i]) continue;
+      const double heap = heaps_[i]->estimated_cost();
+      const double executor = filters_[i] ? ExecutorSource::estimated_cost(select_text(side)) : heap;
+      is_better[i] = executor < few * heap;
+      all_pages += heap / (1 + workers_.count);
+      mixed += is_better[i] ? executor : heap;
+    }
+    if (mixed > all_pages / 2) return;
+    for (std::size_t i = 0; i < 2; i++) {
+      if (!is_better[i]) continue;
+      leaves_[i].reason = "an index or the bounds of partitions find the few rows of its filter";
+      heaps_[i].reset();
+      workers_ = no_workers;
+    }
+  }
+
+  inline static const Workers no_workers{0, "the other side is read by the executor"};
+
+  const Prepared& prepared_;
+  std::array<std::optional<std::string>, 2> filters_;
+  std::array<HeapSource::Leaves, 2> leaves_;
+  std::array<std::optional<HeapSource>, 2> heaps_;
+  Workers workers_ = no_workers;
 };
 
 // How many rows wait, for how they are divided: too many parts cost little, too few are parts that don't fit
@@ -399,10 +459,9 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   if (result != nullptr) writer = std::make_unique<ResultWriter>(result, plan);
 
   const bool keep_rows = writer != nullptr || plan.has_tolerance();
-  const std::unique_ptr<RowSource> left_source =
-      make_source(left, core::Side::left, plan, request.left_filter, keep_rows);
-  const std::unique_ptr<RowSource> right_source =
-      make_source(right, core::Side::right, plan, request.right_filter, keep_rows);
+  const Paths paths(prepared, request);
+  const std::unique_ptr<RowSource> left_source = paths.make_source(core::Side::left, keep_rows);
+  const std::unique_ptr<RowSource> right_source = paths.make_source(core::Side::right, keep_rows);
 
   CompareSummary summary;
   Leftovers leftovers(plan, summary, writer != nullptr);
@@ -446,21 +505,13 @@ void explain_comparison(const CompareRequest& request, FunctionCallInfo result) 
   const Prepared prepared(request);
   const auto& [left, right, plan] = prepared;
   guarded([=] { InitMaterializedSRF(result, 0); });
-  const HeapSource::Leaves left_leaves =
-      HeapSource::leaves_of(left, core::Side::left, plan, request.left_filter);
-  const HeapSource::Leaves right_leaves =
-      HeapSource::leaves_of(right, core::Side::right, plan, request.right_filter);
-  Workers workers{0, "the other side is read by the executor"};
-  if (left_leaves.reason.empty() && right_leaves.reason.empty()) {
-    workers = parallel_workers_for(HeapSource(left, left_leaves, core::Side::left, plan),
-                                   HeapSource(right, right_leaves, core::Side::right, plan), plan);
-  }
-  const auto put = [&](const char* side, const ComparedRelation& relation, const HeapSource::Leaves& leaves,
-                       bool has_filter) {
-    const std::string& reason = leaves.reason;
+  const Paths paths(prepared, request);
+  const Workers& workers = paths.workers();
+  const auto put = [&](const char* name, core::Side side, const ComparedRelation& relation) {
+    const std::string& reason = paths.reason(side);
     std::string why = reason.empty() ? workers.reason : reason;
-    if (reason.empty() && has_filter) why += "; its filter is evaluated on every row";
-    const RawPath path{side,
+    if (reason.empty() && paths.has_filter(side)) why += "; its filter is evaluated on every row";
+    const RawPath path{name,
                        relation.name().c_str(),
                        reason.empty() ? "heap pages" : "executor",
                        why.c_str(),
@@ -468,8 +519,8 @@ void explain_comparison(const CompareRequest& request, FunctionCallInfo result) 
                        reason.empty() ? workers.count : 0};
     guarded([=] { raw_put_path(result, path); });
   };
-  put("left", left, left_leaves, request.left_filter.has_value());
-  put("right", right, right_leaves, request.right_filter.has_value());
+  put("left", core::Side::left, left);
+  put("right", core::Side::right, right);
 }
 
 }  // namespace pg_reconcile::pg

@@ -10,6 +10,7 @@ extern "C" {
 #include <executor/executor.h>
 #include <executor/spi.h>
 #include <funcapi.h>
+#include <tcop/tcopprot.h>
 #include <utils/builtins.h>
 #include <utils/memutils.h>
 #include <utils/snapmgr.h>
@@ -26,6 +27,13 @@ int raw_execute(const char* sql, DestReceiver* receiver) {
   options.read_only = true;  // under the active snapshot: both sides see one moment
   options.dest = receiver;
   return SPI_execute_plan_extended(plan, &options);
+}
+
+double raw_estimated_cost(const char* sql) {
+  RawStmt* parsed = linitial_node(RawStmt, pg_parse_query(sql));
+  List* queries = pg_analyze_and_rewrite_fixedparams(parsed, sql, nullptr, 0, nullptr);
+  return pg_plan_query(linitial_node(Query, queries), sql, CURSOR_OPT_PARALLEL_OK, nullptr)
+      ->planTree->total_cost;
 }
 
 struct RawRow {
@@ -92,6 +100,11 @@ std::string ExecutorSource::select_text(const ComparePlan& plan, core::Side side
   }
   // The filter ends with a line of its own: it may end in a comment.
   return "SELECT " + columns + " FROM " + relation.name() + (filter ? " WHERE (\n" + *filter + "\n)" : "");
+}
+
+double ExecutorSource::estimated_cost(const std::string& sql) {
+  const char* text = sql.c_str();
+  return guarded([=] { return raw_estimated_cost(text); });
 }
 
 void ExecutorSource::read(RowHasher& hasher, MatchParticipant& match) {

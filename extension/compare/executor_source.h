@@ -32,6 +32,8 @@ class ExecutorSource final : public RowSource {
   // The SELECT for one side. The filter has been checked by check_filter.
   static std::string select_text(const ComparePlan& plan, core::Side side, const ComparedRelation& relation,
                                  const std::optional<std::string>& filter);
+  // What the planner says that a query costs, in its own units.
+  static double estimated_cost(const std::string& sql);
 
  private:
   struct Receiver {

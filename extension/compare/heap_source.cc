@@ -13,6 +13,7 @@ extern "C" {
 #include <catalog/pg_inherits.h>
 #include <executor/executor.h>
 #include <funcapi.h>
+#include <optimizer/optimizer.h>
 #include <optimizer/plancat.h>
 #include <storage/bufmgr.h>
 #include <utils/lsyscache.h>
@@ -205,6 +206,11 @@ HeapSource::HeapSource(const ComparedRelation& relation, const Leaves& leaves, c
 
 std::uint64_t HeapSource::blocks() const {
   return tables_.empty() ? 0 : std::uint64_t{tables_.back().first_block} + tables_.back().blocks;
+}
+
+double HeapSource::estimated_cost() const {
+  return static_cast<double>(blocks()) * seq_page_cost +
+         static_cast<double>(estimated_rows_) * cpu_tuple_cost;
 }
 
 void HeapSource::read(RowHasher& hasher, MatchParticipant& match) {

@@ -95,6 +95,8 @@ class HeapSource final : public RowSource {
   [[nodiscard]] const std::string& expressions() const { return expressions_; }
   [[nodiscard]] std::uint64_t blocks() const;
   [[nodiscard]] std::uint64_t estimated_rows() const { return estimated_rows_; }
+  // Of reading all of it, in the planner's units.
+  [[nodiscard]] double estimated_cost() const;
   // What statistics say, for progress alone.
   [[nodiscard]] std::optional<std::int64_t> expected_rows() const { return expected_rows_; }
   // A temporary table's pages are in this process's own memory.

@@ -2,7 +2,7 @@
 -- files, with a filter, and through the executor (a filter that is always true, and volatile). The executor's answer is held against plain SQL
 -- in 40_compare_property.sql.
 SET client_min_messages = warning;
-SELECT plan(99);
+SELECT plan(104);
 \set seed 1
 \getenv seed PG_RECONCILE_SEED
 SELECT setseed((:seed % 100003) / 100003.0);
@@ -105,6 +105,21 @@ SELECT is(reason_of('k IN (SELECT 1)'), 'executor: its filter has a subquery', '
 SELECT is(reason_of('unsafe(k)'), 'executor: its filter calls what is not parallel safe', 'or one that workers may not evaluate');
 SELECT is(reason_of('r IS NOT NULL'), 'executor: its filter reads the row or a system column', 'or one of the whole row');
 SELECT is(reason_of('r.ctid IS NOT NULL'), 'executor: its filter reads the row or a system column', 'or of what no column is');
+
+-- A filter whose few rows an index or the bounds of partitions find.
+CREATE TABLE indexed AS SELECT i AS k, i % 100 AS n FROM generate_series(1, 50000) AS i;
+CREATE UNIQUE INDEX ON indexed (k);
+CREATE TABLE small AS SELECT * FROM indexed WHERE k < 100;
+CREATE TABLE unindexed AS SELECT * FROM indexed;
+ANALYZE indexed, small, unindexed;
+CREATE FUNCTION paths(l regclass, r regclass, lf text, rf text) RETURNS text LANGUAGE sql AS
+$$ SELECT string_agg(path || CASE WHEN reason ~ 'find the few rows' THEN ': few' ELSE '' END, ', ' ORDER BY side)
+   FROM reconcile.explain_compare(l, r, '{k}', '{n}', lf, rf) $$;
+SELECT is(paths('indexed', 'indexed', 'k < 100', 'k = 5'), 'executor: few, executor: few', 'both sides by an index');
+SELECT is(paths('indexed', 'small', 'k < 100', NULL), 'executor: few, heap pages', 'a small table and a few rows of a large one');
+SELECT is(paths('indexed', 'unindexed', 'k < 100', 'k < 100'), 'heap pages, heap pages', 'not where the other side is read whole anyway');
+SELECT is(paths('indexed', 'indexed', 'k < 40000', 'k < 40000'), 'heap pages, heap pages', 'nor for most of the rows');
+SELECT is((SELECT c::text FROM reconcile.compare_summary('indexed', 'small', '{k}', '{n}', 'k < 101') AS c), '(100,99,99,0,1,0,0,0)', 'with one answer');
 
 -- What is declared STABLE and is not: said, where values of an uncast type would be read.
 CREATE FUNCTION flips(k int) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$ BEGIN RETURN random() < 0.5; END $$;

@@ -81,11 +81,15 @@ as_role('signer', 'finance', "SELECT reconcile.sign_off('citybank', 'DE-4711', '
 $node->safe_psql('finance', <<"SQL");
 INSERT INTO reconcile.adjustment (discrepancy_id, amount, currency, recon_date, state, reason_code, proposed_by, decided_by, decided_at)
 SELECT discrepancy_id, difference, currency, '$d2', 'approved', 'bank''s error', 'preparer', 'signer', now() FROM reconcile.discrepancy WHERE item_key = 'o2';
+SELECT reconcile.set_match_rules('citybank', 'internal-trade', '[{"rule": "channel_ref"}, {"rule": "match_key"}, {"rule": "carried"}, {"rule": "net_order"},
+  {"rule": "pair", "name": "near", "key": ["kind"], "amount": {"within": "5"}}]');
 SQL
 # A row in a state that nobody has mapped waits in quarantine, and today's run for it.
 $node->safe_psql('shop', "INSERT INTO payments VALUES (9, 'o9', 9, NULL, 5, now()); UPDATE payments SET state = 2 WHERE id = 10; UPDATE payments SET fee = 0.30 WHERE id = 5");
 wait_for_query($node, 'finance', q{SELECT string_agg(source_key, ',' ORDER BY source_key) FROM reconcile.entry WHERE order_key = 'o10'}, 'public.payments/10,public.payments/10#1', 60);
 wait_for_query($node, 'finance', q{SELECT fee FROM reconcile.entry WHERE order_key = 'o5' AND book = 'internal'}, '0.30', 60);
+as_role('preparer', 'finance', 'CALL reconcile.run_due()');
+as_role('preparer', 'finance', q{SELECT reconcile.reject_match(suggestion_id, 'not the same') FROM reconcile.open_suggestion WHERE residual = 2});
 as_role('preparer', 'finance', 'CALL reconcile.run_due()');
 as_role('preparer', 'finance', q{SELECT reconcile.assign(discrepancy_id, 'preparer') FROM reconcile.open_discrepancy WHERE owner IS NULL});
 $node->safe_psql('finance', q{SELECT reconcile.pause_source('shop payments'); SELECT reconcile.stop_worker();});

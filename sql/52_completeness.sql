@@ -11,6 +11,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.run_has_seen(pg_snapshot, bigint, xid8, bigint) IS 'Whether the snapshot that a run read showed what a transaction changed';
 
+-- A snapshot cannot tell what its own transaction changed before it was taken from what it changed later.
+CREATE FUNCTION reconcile.run_has_seen_change(run_snapshot pg_snapshot, run_cluster bigint, run_detail jsonb,
+                                              change_id bigint, change_xid xid8, change_cluster bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT reconcile.run_has_seen(run_snapshot, run_cluster, change_xid, change_cluster)
+         AND (change_xid IS DISTINCT FROM (run_detail ->> 'transaction')::xid8
+              OR change_cluster <> run_cluster
+              OR change_id <= (run_detail ->> 'last_change')::bigint)
+$$;
+COMMENT ON FUNCTION reconcile.run_has_seen_change(pg_snapshot, bigint, jsonb, bigint, xid8, bigint)
+IS 'Whether a run has seen a row of entry_change: its snapshot showed it, and it is not one that the run''s own transaction added later';
+
 -- Why a book of a day is not complete: statements that are missing, or whose totals do not agree.
 CREATE FUNCTION reconcile.missing_statements(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -98,7 +98,7 @@ CREATE FUNCTION reconcile.first_changed_day(p_channel text, p_account text, p_le
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   WITH done AS (
-    SELECT r.business_date AS day, r.snapshot, r.cluster
+    SELECT r.business_date AS day, r.snapshot, r.cluster, r.detail
     FROM reconcile.run r JOIN reconcile.account a ON a.channel = r.channel AND a.account = r.account
     WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg AND r.current
       AND r.business_date > greatest(p_after, coalesce(a.signed_through, '-infinity'))
@@ -106,7 +106,7 @@ AS $$
   SELECT least(
     (SELECT min(d.day) FROM done d
      JOIN reconcile.entry_change g ON g.channel = p_channel AND g.account = p_account AND g.recon_date = d.day
-     WHERE NOT reconcile.run_has_seen(d.snapshot, d.cluster, g.xid, g.cluster)),
+     WHERE NOT reconcile.run_has_seen_change(d.snapshot, d.cluster, d.detail, g.change_id, g.xid, g.cluster)),
     (SELECT min(d.day) FROM done d
      WHERE EXISTS (SELECT FROM reconcile.unseen_by_run(p_channel, p_account, p_leg, d.day, d.snapshot, d.cluster))))
 $$;

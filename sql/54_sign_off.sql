@@ -70,7 +70,8 @@ AS $$
     UNION ALL
     SELECT 4, format('leg %s: entries changed since run %s', r.leg, r.run_id) FROM day_run r
     WHERE EXISTS (SELECT FROM reconcile.entry_change g WHERE g.channel = p_channel AND g.account = p_account
-                  AND g.recon_date <= p_day AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, g.xid, g.cluster)
+                  AND g.recon_date <= p_day
+                  AND NOT reconcile.run_has_seen_change(r.snapshot, r.cluster, r.detail, g.change_id, g.xid, g.cluster)
                   AND g.recon_date > coalesce((SELECT a.signed_through FROM reconcile.account a
                                                WHERE a.channel = p_channel AND a.account = p_account), '-infinity'))
     UNION ALL

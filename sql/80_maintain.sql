@@ -61,7 +61,7 @@ AS $$
       AND NOT EXISTS (SELECT FROM reconcile.run r
                       WHERE r.channel = g.channel AND r.account = g.account AND r.business_date >= g.recon_date
                         AND (r.current OR r.state = 'failed') AND r.snapshot IS NOT NULL
-                        AND NOT reconcile.run_has_seen(r.snapshot, r.cluster, g.xid, g.cluster))
+                        AND NOT reconcile.run_has_seen_change(r.snapshot, r.cluster, r.detail, g.change_id, g.xid, g.cluster))
     RETURNING 1
   )
   SELECT count(*) FROM gone

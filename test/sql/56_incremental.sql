@@ -2,7 +2,7 @@
 -- changed, it is a batch and says why.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(58);
+SELECT plan(63);
 
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 8 AS d2, current_date - 7 AS d3 \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', lags => '{"left": {"*": 1}, "right": {"*": 1}}');
@@ -182,6 +182,20 @@ SELECT say('I', 'trade', 'before', '1', :'d2') \g /dev/null
 SELECT is(compared(:'d2'), '2: incremental', 'and another after the run');
 COMMIT;
 SELECT is(compared(:'d2'), '2: incremental', 'are known to the run after it');
+BEGIN;
+SELECT say('I', 'internal', 'same', '1', :'d2') \g /dev/null
+SAVEPOINT another_number;
+SELECT say('I', 'internal', 'undone', '1', :'d2') \g /dev/null
+ROLLBACK TO another_number;
+SELECT count(*) FROM reconcile.run('pay', :'d2', 'a') \g /dev/null
+SELECT is(reconcile.first_changed_day('pay', 'a', 'internal-trade'), NULL, 'what came before the run is not new');
+SELECT say('I', 'trade', 'same', '1', :'d2') \g /dev/null
+SELECT is(reconcile.first_changed_day('pay', 'a', 'internal-trade'), :'d2', 'what comes after it is');
+COMMIT;
+CALL reconcile.maintain();
+SELECT is(reconcile.first_changed_day('pay', 'a', 'internal-trade'), :'d2', 'and is not forgotten');
+SELECT is(compared(:'d2'), '2: incremental', 'until the next run');
+SELECT is(reconcile.first_changed_day('pay', 'a', 'internal-trade'), NULL, 'has seen it');
 
 -- ---- rules that look at all that is left of a day
 SELECT reconcile.set_match_rules('pay', 'internal-trade', '[{"rule": "match_key"}, {"rule": "pair", "name": "near", "key": ["order_key"], "amount": {"within": "0.05"}}]', :'d2') \g /dev/null

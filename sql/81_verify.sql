@@ -22,7 +22,8 @@ $$;
 COMMENT ON FUNCTION reconcile.verify_events() IS 'The first broken link in the history of discrepancies, in words; NULL when the chain is intact. Keep the newest hash elsewhere: a chain cut at its end looks intact';
 
 -- What the entries add up to less what ingestion has counted, where that is something.
-CREATE FUNCTION reconcile.total_differences(of_channel text DEFAULT NULL, from_date date DEFAULT NULL, to_date date DEFAULT NULL)
+CREATE FUNCTION reconcile.total_differences(of_channel text DEFAULT NULL, from_date date DEFAULT NULL, to_date date DEFAULT NULL,
+                                            of_account text DEFAULT NULL)
 RETURNS TABLE (channel text, account text, recon_date date, book text, kind text, currency text,
                entries bigint, amount numeric, fee numeric, digest numeric,
                counted_entries bigint, counted_amount numeric, counted_fee numeric, counted_digest numeric)
@@ -34,17 +35,23 @@ AS $$
            coalesce(sum(e.fee), 0) AS fee,
            mod(sum(reconcile.row_hash(e.order_key, e.match_key, e.channel_ref, e.kind, trim_scale(e.amount)::text,
                                       e.currency, trim_scale(e.fee)::text)), (SELECT m FROM modulus)) AS digest
-    FROM reconcile.entry e
-    WHERE e.effective AND (of_channel IS NULL OR e.channel = of_channel) AND (from_date IS NULL OR e.recon_date >= from_date)
-      AND (to_date IS NULL OR e.recon_date <= to_date)
+    -- By its own day an entry is found through partitions and block ranges, a prior-period item by its index.
+    FROM (SELECT i.* FROM reconcile.entry i
+          WHERE i.recon_date = i.business_date
+            AND i.business_date BETWEEN coalesce(from_date, '-infinity') AND coalesce(to_date, 'infinity')
+          UNION ALL
+          SELECT i.* FROM reconcile.entry i
+          WHERE i.recon_date <> i.business_date
+            AND i.recon_date BETWEEN coalesce(from_date, '-infinity') AND coalesce(to_date, 'infinity')) e
+    WHERE e.effective AND (of_channel IS NULL OR e.channel = of_channel) AND (of_account IS NULL OR e.account = of_account)
     GROUP BY 1, 2, 3, 4, 5, 6
   ), counted AS (
     SELECT t.channel, t.account, t.recon_date, t.book, t.kind, t.currency, sum(t.entries)::bigint AS entries,
            sum(t.amount) AS amount, sum(t.fee) AS fee,
            mod(mod(sum(t.digest), (SELECT m FROM modulus)) + (SELECT m FROM modulus), (SELECT m FROM modulus)) AS digest
     FROM reconcile.entry_total t
-    WHERE (of_channel IS NULL OR t.channel = of_channel) AND (from_date IS NULL OR t.recon_date >= from_date)
-      AND (to_date IS NULL OR t.recon_date <= to_date)
+    WHERE (of_channel IS NULL OR t.channel = of_channel) AND (of_account IS NULL OR t.account = of_account)
+      AND t.recon_date BETWEEN coalesce(from_date, '-infinity') AND coalesce(to_date, 'infinity')
     GROUP BY 1, 2, 3, 4, 5, 6
   )
   SELECT coalesce(s.channel, c.channel), coalesce(s.account, c.account), coalesce(s.recon_date, c.recon_date),
@@ -57,7 +64,7 @@ AS $$
   WHERE coalesce(s.entries, 0) <> coalesce(c.entries, 0) OR coalesce(s.amount, 0) <> coalesce(c.amount, 0)
      OR coalesce(s.fee, 0) <> coalesce(c.fee, 0) OR coalesce(s.digest, 0) <> coalesce(c.digest, 0)
 $$;
-COMMENT ON FUNCTION reconcile.total_differences(text, date, date) IS 'What entries add up to, beside what ingestion has counted, where the two differ';
+COMMENT ON FUNCTION reconcile.total_differences(text, date, date, text) IS 'What entries add up to, beside what ingestion has counted, where the two differ';
 
 CREATE FUNCTION reconcile.verify_totals() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

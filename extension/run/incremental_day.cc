@@ -50,6 +50,13 @@ std::string reason_against_incremental(pg::Spi& spi, const LegConfig& leg, core:
       return "rule \"" + pass.rule.name + "\" looks at all that is left of the day";
     }
   }
+  // A batch that failed has read what no change tells.
+  spi.run(
+      "SELECT max(r.run_id) FROM reconcile.run r WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
+      "AND r.business_date = $4 AND r.state = 'failed' AND r.run_id > $5",
+      {pg::Argument::text(leg.channel), pg::Argument::text(leg.account), pg::Argument::text(leg.leg),
+       pg::Argument::date(day), pg::Argument::int8(prior.run_id)});
+  if (!spi.is_null(0, 0)) return "run " + std::to_string(spi.int8(0, 0)) + " failed";
   spi.run(
       "SELECT d.suggestion_id FROM reconcile.standing_decisions($1, $2, $3, $4) d WHERE NOT EXISTS (SELECT "
       "FROM reconcile.match_group g WHERE g.decision_id = d.decision_id AND g.business_date < $4) "

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -310,8 +311,8 @@ class LegRun {
       rows_.back().as_object()["detail"] = json::parse(detail_to_json(detail));
       insert_run(spi, rows_.back().as_object(), &result);
     }
+    write_discrepancies(snapshot, ledger.changes());
     pg::Spi spi(&snapshot);
-    write_discrepancies(spi, ledger.changes());
     spi.run(
         "DELETE FROM reconcile.match_suggestion s WHERE s.channel = $1 AND s.account = $2 AND s.leg = $3 "
         "AND s.last_date < s.business_date",
@@ -428,8 +429,18 @@ class LegRun {
         {Argument::int8(result.run_id), Argument::text(currency)});
   }
 
-  void write_discrepancies(pg::Spi& spi, const std::vector<core::DiscrepancyChange>& changes) {
-    if (changes.empty()) return;
+  // Some at a time: a jsonb array has its limit, and each change carries two entries.
+  void write_discrepancies(const pg::HeldSnapshot& snapshot,
+                           const std::vector<core::DiscrepancyChange>& changes) {
+    constexpr std::size_t changes_at_once = 5000;
+    for (std::size_t from = 0; from < changes.size(); from += changes_at_once) {
+      pg::Spi spi(&snapshot);
+      write_discrepancies(spi,
+                          std::span(changes).subspan(from, std::min(changes_at_once, changes.size() - from)));
+    }
+  }
+
+  void write_discrepancies(pg::Spi& spi, std::span<const core::DiscrepancyChange> changes) {
     json::array list;
     for (const core::DiscrepancyChange& change : changes) {
       json::object item{{"event", event_name(change.event)},

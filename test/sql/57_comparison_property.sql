@@ -1,4 +1,4 @@
--- reconcile.run against reconcile.comparison_sql on generated data sets. One is a day of an account; four make up its
+-- reconcile.run, as a batch and incrementally, against reconcile.comparison_sql on generated data sets. One is a day of an account; four make up its
 -- history, each with what the days before left open. In them: twins, NULL keys, unicode keys, one key for all rows,
 -- huge, tiny and negative amounts, other kinds, currencies, fees and references, refunds, reversals, partial captures,
 -- entries that failed or are pending, that come late, that were signed off and taken back.
@@ -11,7 +11,7 @@ SET client_min_messages = warning;
 \set seed 1
 \getenv seed PG_RECONCILE_SEED
 \set ECHO none
-SELECT plan(9);
+SELECT plan(13);
 SELECT (:sets + 3) / 4 AS accounts, reconcile.install() \gset
 
 -- ---- the days ------------------------------------------------------------------------------------------------------
@@ -124,16 +124,24 @@ WITH both_books AS (
 SELECT e.*, row_number() OVER (PARTITION BY e.channel, e.account ORDER BY random()) AS order_of_arrival FROM everything e;
 
 SELECT count(reconcile.ensure_month(day)) FROM (SELECT DISTINCT day FROM made UNION SELECT DISTINCT day - 2 FROM made) m (day) \gset
-INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, channel_ref, amount, currency, fee, settlement_currency, status,
-                             effective, occurred_at, business_date, recon_date, source_id, source_key)
+-- One in eight is kept back: it comes when its day has been run.
+CREATE VIEW arriving AS
 SELECT m.channel, m.account, m.book, m.kind, m.order_key, m.match_key, m.channel_ref, m.amount, m.currency, m.fee, m.settlement_currency, m.status,
-       m.status = 'success',
+       m.status = 'success' AS effective,
        -- Many at once, and some at a time that nobody states.
-       CASE abs(hashtext(m.source_key || 'time')) % 5 WHEN 0 THEN NULL WHEN 1 THEN m.occurred_at ELSE date_trunc('hour', m.occurred_at) END,
+       CASE abs(hashtext(m.source_key || 'time')) % 5 WHEN 0 THEN NULL WHEN 1 THEN m.occurred_at ELSE date_trunc('hour', m.occurred_at) END AS occurred_at,
        -- Some belong to a day that was signed off.
-       CASE WHEN hashtext(m.source_key) % 11 = 0 OR m.source_key LIKE '%#%' THEN m.day - 1 - abs(hashtext(m.source_key)) % 2 ELSE m.day END, m.day,
-       m.source_id, m.source_key
-FROM made m ORDER BY m.order_of_arrival;
+       CASE WHEN hashtext(m.source_key) % 11 = 0 OR m.source_key LIKE '%#%' THEN m.day - 1 - abs(hashtext(m.source_key)) % 2 ELSE m.day END AS business_date, m.day AS recon_date,
+       m.source_id, m.source_key, abs(hashtext(m.source_key || 'late')) % 8 = 0 AS is_late, m.order_of_arrival
+FROM made m;
+CREATE FUNCTION arrive(late boolean) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, channel_ref, amount, currency, fee, settlement_currency, status,
+                               effective, occurred_at, business_date, recon_date, source_id, source_key)
+  SELECT a.channel, a.account, a.book, a.kind, a.order_key, a.match_key, a.channel_ref, a.amount, a.currency, a.fee, a.settlement_currency, a.status,
+         a.effective, a.occurred_at, a.business_date, a.recon_date, a.source_id, a.source_key
+  FROM arriving a WHERE a.is_late = late ORDER BY a.order_of_arrival
+$$;
+SELECT arrive(false) \gset
 ANALYZE;
 
 -- ---- both ways -----------------------------------------------------------------------------------------------------
@@ -153,7 +161,7 @@ CREATE FUNCTION name_of(entry jsonb) RETURNS text LANGUAGE sql IMMUTABLE
 AS $$ SELECT concat_ws('/', entry ->> 'book', entry ->> 'source_id', entry ->> 'source_key') WHERE entry IS NOT NULL $$;
 
 -- What stands after the day's run: discrepancies, less what the text does not say, and open items that are in none.
-CREATE FUNCTION ask_run(p_channel text, p_account text, p_day date) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION ask_run(p_round text, p_channel text, p_account text, p_day date) RETURNS void LANGUAGE sql AS $$
   WITH standing AS (
     SELECT d.*, name_of(d.left_entry) AS l, name_of(d.right_entry) AS r FROM reconcile.discrepancy d
     WHERE d.channel = p_channel AND d.account = p_account AND d.cleared_on IS NULL AND d.kind <> 'over_refund'
@@ -166,11 +174,11 @@ CREATE FUNCTION ask_run(p_channel text, p_account text, p_day date) RETURNS void
     WHERE o.channel = p_channel AND o.account = p_account AND o.opened_on <= p_day AND (o.closed_on IS NULL OR o.closed_on > p_day)
   )
   INSERT INTO by_run
-  SELECT 'run', p_channel, p_day, s.account, s.kind, s.item_key, s.entry_kind, s.currency, s.difference, s.left_amount, s.left_currency,
+  SELECT p_round, p_channel, p_day, s.account, s.kind, s.item_key, s.entry_kind, s.currency, s.difference, s.left_amount, s.left_currency,
          s.right_amount, s.right_currency, s.l, s.r, s.first_entry, s.business_date
   FROM standing s
   UNION ALL
-  SELECT 'run', p_channel, p_day, i.account, 'in_transit', coalesce(i.match_key, 'source:' || i.source_id || ':' || i.source_key), i.kind, i.currency,
+  SELECT p_round, p_channel, p_day, i.account, 'in_transit', coalesce(i.match_key, 'source:' || i.source_id || ':' || i.source_key), i.kind, i.currency,
          CASE i.book WHEN 'internal' THEN -i.amount ELSE i.amount END,
          CASE i.book WHEN 'internal' THEN i.amount END, CASE i.book WHEN 'internal' THEN i.currency END,
          CASE i.book WHEN 'trade' THEN i.amount END, CASE i.book WHEN 'trade' THEN i.currency END,
@@ -190,7 +198,7 @@ BEGIN
     END LOOP;
     FOR target IN SELECT s.channel, s.account FROM shape s ORDER BY s.set_no LOOP
       INSERT INTO ran SELECT target.channel, day, target.account, r.state, r.failure FROM reconcile.run(target.channel, day, target.account, force => true) r;
-      PERFORM ask_run(target.channel, target.account, day);
+      PERFORM ask_run('run', target.channel, target.account, day);
       COMMIT;
     END LOOP;
   END LOOP;
@@ -214,7 +222,7 @@ SELECT is((SELECT string_agg(DISTINCT g.rule || CASE WHEN i.books = 1 THEN ' of 
 UPDATE by_sql SET left_entry = NULL, right_entry = NULL WHERE kind = 'in_transit';
 CREATE VIEW before_run AS SELECT (to_jsonb(s) - 'round')::text AS finding FROM by_sql s WHERE s.round = 'before';
 CREATE VIEW after_run AS SELECT (to_jsonb(s) - 'round')::text AS finding FROM by_sql s WHERE s.round = 'after';
-CREATE VIEW of_run AS SELECT (to_jsonb(s) - 'round')::text AS finding FROM by_run s;
+CREATE VIEW of_run AS SELECT (to_jsonb(s) - 'round')::text AS finding FROM by_run s WHERE s.round = 'run';
 UPDATE by_sql SET difference = trim_scale(difference), left_amount = trim_scale(left_amount), right_amount = trim_scale(right_amount);
 UPDATE by_run SET difference = trim_scale(difference), left_amount = trim_scale(left_amount), right_amount = trim_scale(right_amount);
 SELECT is_empty('(TABLE before_run EXCEPT ALL TABLE of_run) ORDER BY 1 LIMIT 5', 'the run finds all that the SQL finds');
@@ -233,4 +241,39 @@ SELECT is(
    FROM reconcile.run r WHERE r.channel = :'channel' AND r.account = :'account' AND r.current),
   'method sql counts what batch counts');
 SELECT is((SELECT count(*) FROM reconcile.run WHERE method = 'sql'), 0::bigint, 'and writes nothing');
+
+-- ---- what came late, was corrected or went, incrementally ---------------------------------------------------------------
+SELECT arrive(true) \gset
+UPDATE reconcile.entry e SET
+  amount = CASE c.what WHEN 0 THEN e.amount + 1 ELSE e.amount END, fee = CASE c.what WHEN 1 THEN 0.5 ELSE e.fee END,
+  order_key = CASE c.what WHEN 2 THEN 'moved ' || e.order_key ELSE e.order_key END,
+  match_key = CASE c.what WHEN 3 THEN 'k' ELSE e.match_key END, channel_ref = CASE c.what WHEN 4 THEN 'k' WHEN 5 THEN NULL ELSE e.channel_ref END,
+  kind = CASE c.what WHEN 6 THEN 'refund' ELSE e.kind END, effective = CASE c.what WHEN 7 THEN NOT e.effective ELSE e.effective END,
+  status = CASE c.what WHEN 7 THEN CASE WHEN e.effective THEN 'failed' ELSE 'success' END ELSE e.status END
+FROM (SELECT a.source_id, a.source_key, abs(hashtext(a.source_key || 'what')) % 8 AS what FROM arriving a
+      WHERE abs(hashtext(a.source_key || 'corrected')) % 10 = 0 AND a.source_key NOT LIKE '%#%' AND abs(a.amount) < 1e15) c
+WHERE e.source_id = c.source_id AND e.source_key = c.source_key AND e.tier = 0;
+DELETE FROM reconcile.entry e WHERE abs(hashtext(e.source_key || 'gone')) % 25 = 0 AND e.tier = 0;
+CREATE PROCEDURE reconcile_again() LANGUAGE plpgsql AS $$
+DECLARE
+  target record;
+BEGIN
+  FOR target IN SELECT s.channel, s.account FROM shape s ORDER BY s.set_no LOOP
+    PERFORM r.run_id FROM reconcile.run(target.channel, current_date - 10, target.account, method => 'incremental', force => true) r;
+    PERFORM ask_run('incremental', target.channel, target.account, current_date - 7);
+    COMMIT;
+  END LOOP;
+END
+$$;
+CALL reconcile_again();
+SELECT count(ask_sql('late', w.channel, current_date - 7)) FROM world w \gset
+UPDATE by_sql SET left_entry = NULL, right_entry = NULL WHERE kind = 'in_transit';
+UPDATE by_sql SET difference = trim_scale(difference), left_amount = trim_scale(left_amount), right_amount = trim_scale(right_amount);
+UPDATE by_run SET difference = trim_scale(difference), left_amount = trim_scale(left_amount), right_amount = trim_scale(right_amount);
+CREATE VIEW late AS SELECT (to_jsonb(s) - 'round')::text AS finding FROM by_sql s WHERE s.round = 'late';
+CREATE VIEW incremental AS SELECT (to_jsonb(s) - 'round')::text AS finding FROM by_run s WHERE s.round = 'incremental';
+SELECT is((SELECT count(*) FROM reconcile.run r WHERE r.current AND r.state = 'succeeded' AND r.proof_difference = 0), :accounts * 4::bigint, 'every day runs again');
+SELECT is_empty($$SELECT r.channel, r.account, r.business_date, r.batch_reason FROM reconcile.run r WHERE r.current AND r.method <> 'incremental' LIMIT 5$$, 'incrementally');
+SELECT is_empty('(TABLE late EXCEPT ALL TABLE incremental) ORDER BY 1 LIMIT 5', 'incremental runs find all that the SQL finds');
+SELECT is_empty('(TABLE incremental EXCEPT ALL TABLE late) ORDER BY 1 LIMIT 5', 'the SQL finds all that incremental runs find');
 SELECT * FROM finish();

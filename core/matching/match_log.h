@@ -14,11 +14,14 @@ class MatchLog final : public MatchSink {
   void missing(Side present, std::uint64_t ordinal) override;
   void surplus(Side present, const LeftoverRun& run) override;
   void contested(std::span<const LeftoverRun> left, std::span<const LeftoverRun> right) override;
+  void begin_run(Side side, std::uint64_t rows, std::uint64_t left_over) override;
+  void add_to_run(std::uint64_t ordinal) override { write(ordinal); }
+  void end_key() override;
   ChunkReference finish() { return words_.finish(); }
 
  private:
   void write(std::uint64_t word) { words_.word(word); }
-  void write_run(const LeftoverRun& run);
+  void write_rows(const LeftoverRun& run);
 
   WordWriter words_;
 };
@@ -26,7 +29,7 @@ class MatchLog final : public MatchSink {
 // Where rows of equal key and compared columns are left over: the ordinals of all of them, and how many of
 // them stay.
 struct OrdinalRun {
-  std::vector<std::uint64_t> ordinals;
+  std::vector<std::uint64_t> ordinals;  // none when the reader only counts
   std::size_t left_over = 0;
 };
 
@@ -35,7 +38,11 @@ class MatchReader {
   virtual ~MatchReader() = default;
   virtual void missing(Side present, std::uint64_t ordinal) = 0;
   virtual void surplus(Side present, OrdinalRun run) = 0;
-  virtual void contested(std::vector<OrdinalRun> left, std::vector<OrdinalRun> right) = 0;
+  // Of a key with rows on both sides: runs of either side that are left over, one by one, then its end.
+  virtual void contested(Side side, OrdinalRun run) = 0;
+  virtual void end_key() = 0;
+  // false: runs come with their counts alone.
+  [[nodiscard]] virtual bool wants_ordinals() const { return true; }
 };
 
 void replay(ChunkStore& store, ChunkReference newest, MatchReader& reader);

@@ -5,6 +5,7 @@
 // nothing: they may be matched in any order and by many processes (docs/decisions/0011).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -31,6 +32,11 @@ class CompactRow {
       : key_(key),
         compared_(compared.low),
         rest_((compared.high << ordinal_bits) | (ordinal & ordinal_max)) {}
+
+  // The row as four words: they sort as key, compared columns and ordinal do.
+  explicit CompactRow(const std::array<std::uint64_t, 4>& words)
+      : key_{words[0], words[1]}, compared_(words[2]), rest_(words[3]) {}
+  [[nodiscard]] std::array<std::uint64_t, 4> words() const { return {key_.low, key_.high, compared_, rest_}; }
 
   [[nodiscard]] const Hash128& key() const { return key_; }
   [[nodiscard]] std::uint64_t ordinal() const { return rest_ & ordinal_max; }
@@ -74,6 +80,13 @@ class MatchSink {
   virtual void surplus(Side present, const LeftoverRun& run) = 0;
   // Rows of one key that did not pair exactly, on both sides. No order that means anything.
   virtual void contested(std::span<const LeftoverRun> left, std::span<const LeftoverRun> right) = 0;
+
+  // Piece by piece, for a key with rows on both sides and more of them than fit into memory: runs of either
+  // side in any order, of each `rows` ordinals that ascend, then the key's end. Without any run left over
+  // nothing is said.
+  virtual void begin_run(Side side, std::uint64_t rows, std::uint64_t left_over) = 0;
+  virtual void add_to_run(std::uint64_t ordinal) = 0;
+  virtual void end_key() = 0;
 };
 
 // A key's rows are in the same partition on both sides.
@@ -89,6 +102,8 @@ class MatchSink {
 // both sides, which a core's cache holds.
 class DividedRows {
  public:
+  // Forgets its memory, too.
+  void clear() { parts_.clear(); }
   // Empties it. `rows`: about how many there are, of both sides, in one of 2^bits partitions.
   void begin(std::uint64_t rows, unsigned bits);
   void add(std::span<const CompactRow> rows) {

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <numeric>
 #include <tuple>
 
 #include "extension/compare/executor_source.h"
@@ -51,44 +50,34 @@ class Leftovers final : public core::MatchReader {
 
   void surplus(core::Side present, core::OrdinalRun run) override {
     (present == core::Side::left ? summary_.duplicate_left : summary_.duplicate_right) += run.left_over;
-    if (report_) runs_[index_of(present)].push_back({std::move(run), surplus_row});
+    if (report_) remember(present, std::move(run), surplus_row);
   }
 
-  void contested(std::vector<core::OrdinalRun> left, std::vector<core::OrdinalRun> right) override {
-    if (!hold_) {
-      const auto rows = [](const std::vector<core::OrdinalRun>& runs) {
-        return std::accumulate(
-            runs.begin(), runs.end(), std::size_t{0},
-            [](std::size_t sum, const core::OrdinalRun& run) { return sum + run.left_over; });
-      };
-      const std::size_t pairs = std::min(rows(left), rows(right));
-      summary_.mismatched += pairs;
-      summary_.duplicate_left += rows(left) - pairs;
-      summary_.duplicate_right += rows(right) - pairs;
-      return;
+  void contested(core::Side side, core::OrdinalRun run) override {
+    if (hold_) {
+      remember(side, std::move(run), keys_);
+    } else {
+      contested_[index_of(side)] += run.left_over;
     }
-    Group group{};
-    group.from[0] = hold(core::Side::left, std::move(left));
-    group.from[1] = hold(core::Side::right, std::move(right));
-    group.to[0] = held_[0].size();
-    group.to[1] = held_[1].size();
-    groups_.push_back(group);
   }
+
+  void end_key() override {
+    keys_++;
+    const std::uint64_t pairs = std::min(contested_[0], contested_[1]);
+    summary_.mismatched += pairs;
+    summary_.duplicate_left += contested_[0] - pairs;
+    summary_.duplicate_right += contested_[1] - pairs;
+    contested_ = {};
+  }
+
+  [[nodiscard]] bool wants_ordinals() const override { return hold_; }
 
   // Of equal rows that are written differently, those with the smallest image have paired: settles which
   // rows are left over. Before fetch().
   void choose(core::Side side, RowSource& source);
 
-  // Fetches what is remembered: missing and surplus rows go out at once, contested rows are held for
-  // resolve().
-  void fetch(core::Side side, RowSource& source, ResultWriter* writer);
-
-  void resolve(ContestedKeys& keys) {
-    for (const Group& group : groups_) {
-      keys.resolve(std::span(held_[0]).subspan(group.from[0], group.to[0] - group.from[0]),
-                   std::span(held_[1]).subspan(group.from[1], group.to[1] - group.from[1]));
-    }
-  }
+  // Fetches what is remembered: missing and surplus rows go out at once, contested rows to `contested`.
+  void fetch(core::Side side, RowSource& source, ResultWriter* writer, ContestedRows& contested);
 
  private:
   static constexpr std::uint64_t missing_row = ~std::uint64_t{0};
@@ -96,28 +85,26 @@ class Leftovers final : public core::MatchReader {
 
   struct Wanted {
     std::uint64_t ordinal;
-    std::uint64_t place;  // in held_, or one of the two above
+    std::uint64_t use;  // the number of its key, or one of the two above
   };
+  // Rows that are equal and may be written differently, of which some are left over.
   struct Run {
     core::OrdinalRun rows;
-    std::uint64_t place;  // surplus_row, or the first of left_over places in held_
-  };
-  struct Group {
-    std::size_t from[2];
-    std::size_t to[2];
+    std::uint64_t use;
   };
   class ImageReader;
   class Fetcher;
 
-  std::size_t hold(core::Side side, std::vector<core::OrdinalRun> runs) {
-    std::vector<MinimalTuple>& held = held_[index_of(side)];
-    const std::size_t from = held.size();
-    for (core::OrdinalRun& run : runs) {
-      const std::size_t place = held.size();
-      held.resize(place + run.left_over);
-      runs_[index_of(side)].push_back({std::move(run), place});
+  void remember(core::Side side, core::OrdinalRun run, std::uint64_t use) {
+    if (!faithful_ && run.left_over < run.ordinals.size()) {
+      runs_[index_of(side)].push_back({std::move(run), use});
+    } else {
+      want_last(side, run, use);
     }
-    return from;
+  }
+  void want_last(core::Side side, const core::OrdinalRun& run, std::uint64_t use) {
+    for (std::size_t i = run.ordinals.size() - run.left_over; i < run.ordinals.size(); i++)
+      wanted_[index_of(side)].push_back({run.ordinals[i], use});
   }
 
   const ComparePlan& plan_;
@@ -127,8 +114,8 @@ class Leftovers final : public core::MatchReader {
   bool faithful_;
   std::array<std::vector<Wanted>, 2> wanted_;
   std::array<std::vector<Run>, 2> runs_;
-  std::array<std::vector<MinimalTuple>, 2> held_;
-  std::vector<Group> groups_;
+  std::uint64_t keys_ = 0;                       // contested ones so far
+  std::array<std::uint64_t, 2> contested_ = {};  // rows of the key at hand, when they are only counted
 };
 
 struct RowImage {
@@ -158,28 +145,27 @@ class Leftovers::ImageReader final : public RowVisitor {
 
 class Leftovers::Fetcher final : public RowVisitor {
  public:
-  Fetcher(core::Side side, const std::vector<Wanted>& wanted, std::vector<MinimalTuple>& held,
-          ResultWriter* writer)
-      : side_(side), wanted_(wanted), held_(held), writer_(writer) {}
+  Fetcher(core::Side side, const std::vector<Wanted>& wanted, ContestedRows& contested, ResultWriter* writer)
+      : side_(side), wanted_(wanted), contested_(contested), writer_(writer) {}
 
   void visit(std::size_t index, TupleTableSlot* slot) override {
-    const std::uint64_t place = wanted_[index].place;
-    if (place == missing_row) {
+    const std::uint64_t use = wanted_[index].use;
+    if (use == missing_row) {
       writer_->write_single(side_ == core::Side::left ? ResultKind::missing_right : ResultKind::missing_left,
                             {slot->tts_values, slot->tts_isnull});
-    } else if (place == surplus_row) {
+    } else if (use == surplus_row) {
       writer_->write_single(
           side_ == core::Side::left ? ResultKind::duplicate_left : ResultKind::duplicate_right,
           {slot->tts_values, slot->tts_isnull});
     } else {
-      held_[place] = guarded([=] { return ExecCopySlotMinimalTuple(slot); });
+      contested_.add(use, {slot->tts_values, slot->tts_isnull});
     }
   }
 
  private:
   core::Side side_;
   const std::vector<Wanted>& wanted_;
-  std::vector<MinimalTuple>& held_;
+  ContestedRows& contested_;
   ResultWriter* writer_;
 };
 
@@ -194,12 +180,8 @@ std::vector<std::uint64_t> sorted_ordinals(std::vector<Row>& rows) {
 
 void Leftovers::choose(core::Side side, RowSource& source) {
   std::vector<Run>& runs = runs_[index_of(side)];
-  const auto is_open = [this](const Run& run) {
-    return !faithful_ && run.rows.left_over < run.rows.ordinals.size();
-  };
   std::vector<RowImage> images;
   for (const Run& run : runs) {
-    if (!is_open(run)) continue;
     for (const std::uint64_t ordinal : run.rows.ordinals) images.push_back({ordinal, 0});
   }
   ImageReader reader(plan_, images);
@@ -211,24 +193,18 @@ void Leftovers::choose(core::Side side, RowSource& source) {
   };
   for (Run& run : runs) {
     std::vector<std::uint64_t>& ordinals = run.rows.ordinals;
-    if (is_open(run)) {
-      std::sort(ordinals.begin(), ordinals.end(), [&](std::uint64_t a, std::uint64_t b) {
-        return std::make_tuple(image_of(a), a) < std::make_tuple(image_of(b), b);
-      });
-    }
-    const std::size_t paired = ordinals.size() - run.rows.left_over;
-    for (std::size_t i = 0; i < run.rows.left_over; i++) {
-      wanted_[index_of(side)].push_back(
-          {ordinals[paired + i], run.place == surplus_row ? surplus_row : run.place + i});
-    }
+    std::sort(ordinals.begin(), ordinals.end(), [&](std::uint64_t a, std::uint64_t b) {
+      return std::make_tuple(image_of(a), a) < std::make_tuple(image_of(b), b);
+    });
+    want_last(side, run.rows, run.use);
   }
   runs.clear();
 }
 
-void Leftovers::fetch(core::Side side, RowSource& source, ResultWriter* writer) {
+void Leftovers::fetch(core::Side side, RowSource& source, ResultWriter* writer, ContestedRows& contested) {
   std::vector<Wanted>& wanted = wanted_[index_of(side)];
   const std::vector<std::uint64_t> ordinals = sorted_ordinals(wanted);
-  Fetcher fetcher(side, wanted, held_[index_of(side)], writer);
+  Fetcher fetcher(side, wanted, contested, writer);
   source.fetch(ordinals, fetcher);
 }
 
@@ -472,10 +448,12 @@ CompareSummary run_comparison(const CompareRequest& request, FunctionCallInfo re
   if (writer != nullptr) writer->describe(left_source->description(), right_source->description());
   leftovers.choose(core::Side::left, *left_source);
   leftovers.choose(core::Side::right, *right_source);
-  leftovers.fetch(core::Side::left, *left_source, writer.get());
-  leftovers.fetch(core::Side::right, *right_source, writer.get());
-  ContestedKeys keys(plan, left_source->description(), right_source->description(), writer.get(), summary);
-  leftovers.resolve(keys);
+  // What waited to be matched is gone: the sorts have its memory.
+  ContestedRows left_contested(plan, memory_limit() / 4);
+  ContestedRows right_contested(plan, memory_limit() / 4);
+  leftovers.fetch(core::Side::left, *left_source, writer.get(), left_contested);
+  leftovers.fetch(core::Side::right, *right_source, writer.get(), right_contested);
+  ContestedKeys(plan, writer.get(), summary).resolve(left_contested, right_contested);
   return summary;
 }
 

@@ -1,37 +1,18 @@
 #include "extension/compare/contested_keys.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <string>
 
 #include "extension/compare/row_hasher.h"
-#include "extension/compare/sort_prefix.h"
+#include "extension/pg/settings.h"
 
 extern "C" {
-#include <access/htup_details.h>
 #include <utils/memutils.h>
 }
 
 namespace pg_reconcile::pg {
 namespace {
-
-void raw_load(MinimalTuple tuple, TupleDesc description, RowValues row) {
-  HeapTupleData heap = {};
-  heap.t_len = tuple->t_len + MINIMAL_TUPLE_OFFSET;
-  heap.t_data = reinterpret_cast<HeapTupleHeader>(reinterpret_cast<char*>(tuple) - MINIMAL_TUPLE_OFFSET);
-  heap_deform_tuple(&heap, description, row.values, row.nulls);
-  for (int i = 0; i < description->natts; i++) {
-    if (TupleDescAttr(description, i)->attlen == -1 && !row.nulls[i])
-      row.values[i] = raw_detoast(row.values[i]);
-  }
-}
-
-// Types that have equality and no order are ordered by their text.
-int compare_texts(const TypeOperations& operations, Datum a, Datum b) {
-  FmgrInfo* output = operations.output;
-  return guarded([=] { return strcmp(OutputFunctionCall(output, a), OutputFunctionCall(output, b)); });
-}
 
 // What comparing values allocates is let go every few thousand comparisons, however many there are.
 class ScratchMemory {
@@ -105,9 +86,8 @@ class ContestedKeys::Distance final : public core::Closeness {
   std::vector<std::size_t> measured_;
 };
 
-ContestedKeys::ContestedKeys(const ComparePlan& plan, TupleDesc left, TupleDesc right, ResultWriter* writer,
-                             CompareSummary& summary)
-    : plan_(plan), left_(left), right_(right), writer_(writer), summary_(summary) {
+ContestedKeys::ContestedKeys(const ComparePlan& plan, ResultWriter* writer, CompareSummary& summary)
+    : plan_(plan), writer_(writer), summary_(summary) {
   for (std::size_t i = 0; i < plan.columns.size(); i++) {
     if (plan.columns[i].tolerance) tolerance_columns_.push_back(i);
   }
@@ -119,67 +99,78 @@ ContestedKeys::ContestedKeys(const ComparePlan& plan, TupleDesc left, TupleDesc 
   });
 }
 
-void ContestedKeys::resolve(std::span<const MinimalTuple> left_held,
-                            std::span<const MinimalTuple> right_held) {
-  check_for_interrupts();
+void ContestedKeys::resolve(ContestedRows& left, ContestedRows& right) {
+  left.sort();
+  right.sort();
   const MemoryContext before = MemoryContextSwitchTo(memory_);
-  std::vector<Row> left = load(left_held, left_);
-  std::vector<Row> right = load(right_held, right_);
-  sort(left);
-  sort(right);
-  if (!tolerance_columns_.empty()) pair_close(left, right);
-  report(left, right);
+  while (!left.is_at_end() || !right.is_at_end()) {
+    check_for_interrupts();
+    const std::uint64_t key =
+        right.is_at_end() || (!left.is_at_end() && left.key() < right.key()) ? left.key() : right.key();
+    if (tolerance_columns_.empty()) {
+      pair_in_order(key, left, right);
+    } else {
+      std::vector<Row> left_rows = load(key, left, 0);
+      std::vector<Row> right_rows = load(key, right, left_rows.size());
+      pair_close(left_rows, right_rows);
+      report(left_rows, right_rows);
+    }
+    MemoryContextReset(memory_);
+    if (!scratch_->isReset) MemoryContextReset(scratch_);
+  }
   MemoryContextSwitchTo(before);
-  MemoryContextReset(memory_);
-  MemoryContextReset(scratch_);
 }
 
-std::vector<ContestedKeys::Row> ContestedKeys::load(std::span<const MinimalTuple> held,
-                                                    TupleDesc description) {
-  std::vector<Row> rows(held.size());
-  const auto columns = static_cast<std::size_t>(description->natts);
-  for (std::size_t i = 0; i < held.size(); i++) {
-    const MinimalTuple tuple = held[i];
-    const RowValues values = guarded([=] {
-      const RowValues loaded{static_cast<Datum*>(palloc(columns * sizeof(Datum))),
-                             static_cast<bool*>(palloc(columns * sizeof(bool)))};
-      raw_load(tuple, description, loaded);
-      return loaded;
-    });
-    static_cast<RowValues&>(rows[i]) = values;
-    rows[i].image = row_image(plan_, values.values, values.nulls, image_bytes_);
-    if (plan_.key_count < columns) {
-      const std::size_t first = plan_.key_count;
-      rows[i].prefix = values.nulls[first]
-                           ? std::numeric_limits<double>::infinity()
-                           : sort_prefix(plan_.columns[first].operations.type, values.values[first]);
+// Nothing but the two rows at hand is in memory, however many a key has.
+void ContestedKeys::pair_in_order(std::uint64_t key, ContestedRows& left, ContestedRows& right) {
+  for (;;) {
+    const bool in_left = !left.is_at_end() && left.key() == key;
+    const bool in_right = !right.is_at_end() && right.key() == key;
+    if (!in_left && !in_right) break;
+    check_for_interrupts();
+    if (in_left && in_right) {
+      write_mismatch(left.row(), right.row());
+    } else if (in_left) {
+      write_duplicate(core::Side::left, left.row());
+    } else {
+      write_duplicate(core::Side::right, right.row());
     }
+    if (in_left) left.advance();
+    if (in_right) right.advance();
+    MemoryContextReset(memory_);
   }
-  return rows;
 }
 
-int ContestedKeys::compare(const Row& a, const Row& b) {
-  if (a.prefix != b.prefix) return a.prefix < b.prefix ? -1 : 1;
-  for (std::size_t i = plan_.key_count; i < plan_.columns.size(); i++) {
-    if (a.nulls[i] || b.nulls[i]) {
-      if (a.nulls[i] == b.nulls[i]) continue;
-      return a.nulls[i] ? 1 : -1;
-    }
-    const TypeOperations& operations = plan_.columns[i].operations;
-    const int order = operations.compare != nullptr ? compare_values(operations, a.values[i], b.values[i])
-                                                    : compare_texts(operations, a.values[i], b.values[i]);
-    if (order != 0) return order;
+std::vector<ContestedKeys::Row> ContestedKeys::load(std::uint64_t key, ContestedRows& rows,
+                                                    std::size_t others) {
+  // What pairing takes for each: the row, its class, its signature.
+  constexpr std::uint64_t row_bytes = 256;
+  const std::uint64_t limit = memory_limit();
+  std::vector<Row> loaded;
+  for (; !rows.is_at_end() && rows.key() == key; rows.advance()) {
+    check_for_interrupts();
+    loaded.emplace_back();
+    static_cast<RowValues&>(loaded.back()) = rows.copy_row();
+    if (MemoryContextMemAllocated(memory_, false) + (loaded.size() + others) * row_bytes > limit)
+      refuse(loaded.back());
   }
-  return a.image < b.image ? -1 : static_cast<int>(a.image > b.image);
+  return loaded;
 }
 
-void ContestedKeys::sort(std::vector<Row>& rows) {
-  if (rows.size() < 2) return;
-  ScratchMemory scratch(scratch_);
-  std::sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
-    scratch.tick();
-    return compare(a, b) < 0;
-  });
+void ContestedKeys::refuse(const RowValues& row) {
+  std::string key;
+  for (std::size_t i = 0; i < plan_.key_count; i++) {
+    FmgrInfo* output = plan_.columns[i].operations.output;
+    const Datum value = row.values[i];
+    key += (i == 0 ? "" : ", ") + plan_.columns[i].left_name + " = " +
+           (row.nulls[i] ? "NULL" : guarded([=] { return OutputFunctionCall(output, value); }));
+  }
+  throw core::Error(
+      core::sqlstate::program_limit_exceeded, "too many rows of one key are to be paired within tolerance",
+      "The rows of the key (" + key + ") that have no equal on the other side take more than the " +
+          std::to_string(memory_limit() >> 20) + " MB of pg_reconcile.memory_limit.",
+      "Add a column to key that tells the rows apart, raise pg_reconcile.memory_limit, or leave tolerance "
+      "out.");
 }
 
 // What must be equal exactly for two rows to be close: the columns without tolerance, and of the others
@@ -273,7 +264,7 @@ void ContestedKeys::pair_alike(std::vector<Row*>& left_rows, std::vector<Row*>& 
   }
 }
 
-std::vector<std::size_t> ContestedKeys::differing(const Row& left, const Row& right) {
+std::vector<std::size_t> ContestedKeys::differing(const RowValues& left, const RowValues& right) {
   std::vector<std::size_t> columns;
   for (std::size_t i = plan_.key_count; i < plan_.columns.size(); i++) {
     const ColumnPair& column = plan_.columns[i];
@@ -301,18 +292,22 @@ void ContestedKeys::report(const std::vector<Row>& left, const std::vector<Row>&
   };
   std::size_t l = skip_paired(left, 0);
   std::size_t r = skip_paired(right, 0);
-  for (; l < left.size() && r < right.size(); l = skip_paired(left, l + 1), r = skip_paired(right, r + 1)) {
-    summary_.mismatched++;
-    if (writer_ != nullptr) writer_->write_mismatch(left[l], right[r], differing(left[l], right[r]));
-  }
-  for (; l < left.size(); l = skip_paired(left, l + 1)) {
-    summary_.duplicate_left++;
-    if (writer_ != nullptr) writer_->write_single(ResultKind::duplicate_left, left[l]);
-  }
-  for (; r < right.size(); r = skip_paired(right, r + 1)) {
-    summary_.duplicate_right++;
-    if (writer_ != nullptr) writer_->write_single(ResultKind::duplicate_right, right[r]);
-  }
+  for (; l < left.size() && r < right.size(); l = skip_paired(left, l + 1), r = skip_paired(right, r + 1))
+    write_mismatch(left[l], right[r]);
+  for (; l < left.size(); l = skip_paired(left, l + 1)) write_duplicate(core::Side::left, left[l]);
+  for (; r < right.size(); r = skip_paired(right, r + 1)) write_duplicate(core::Side::right, right[r]);
+}
+
+void ContestedKeys::write_mismatch(const RowValues& left, const RowValues& right) {
+  summary_.mismatched++;
+  if (writer_ != nullptr) writer_->write_mismatch(left, right, differing(left, right));
+}
+
+void ContestedKeys::write_duplicate(core::Side side, const RowValues& row) {
+  const bool is_left = side == core::Side::left;
+  (is_left ? summary_.duplicate_left : summary_.duplicate_right)++;
+  if (writer_ != nullptr)
+    writer_->write_single(is_left ? ResultKind::duplicate_left : ResultKind::duplicate_right, row);
 }
 
 }  // namespace pg_reconcile::pg

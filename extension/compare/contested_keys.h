@@ -5,18 +5,12 @@
 // then how equal values are written), so that the same data gives the same pairs.
 #pragma once
 
-#include <functional>
-#include <span>
 #include <vector>
 
 #include "core/matching/partitioned_match.h"
 #include "core/matching/tolerance_pairing.h"
-#include "extension/compare/compare_plan.h"
+#include "extension/compare/contested_rows.h"
 #include "extension/compare/result_writer.h"
-
-extern "C" {
-#include <access/htup.h>
-}
 
 namespace pg_reconcile::pg {
 
@@ -34,34 +28,32 @@ struct CompareSummary {
 class ContestedKeys {
  public:
   // `writer` may be nullptr: then only the summary is kept.
-  ContestedKeys(const ComparePlan& plan, TupleDesc left, TupleDesc right, ResultWriter* writer,
-                CompareSummary& summary);
+  ContestedKeys(const ComparePlan& plan, ResultWriter* writer, CompareSummary& summary);
 
-  // One key's rows, as minimal tuples.
-  void resolve(std::span<const MinimalTuple> left, std::span<const MinimalTuple> right);
+  // Every key's rows, sorted. Throws core::Error 54000 when one key's do not fit into memory and are to be
+  // paired within tolerance.
+  void resolve(ContestedRows& left, ContestedRows& right);
 
  private:
   struct Row : RowValues {
-    double prefix = 0;  // of the first compared column
-    std::uint64_t image = 0;
     bool paired = false;
   };
   struct Class;  // rows with the same values in every tolerance column
   class Distance;
 
-  std::vector<Row> load(std::span<const MinimalTuple> held, TupleDesc description);
-  int compare(const Row& a, const Row& b);
-  void sort(std::vector<Row>& rows);
+  void pair_in_order(std::uint64_t key, ContestedRows& left, ContestedRows& right);
+  std::vector<Row> load(std::uint64_t key, ContestedRows& rows, std::size_t others);
+  [[noreturn]] void refuse(const RowValues& row);
   void pair_close(std::vector<Row>& left, std::vector<Row>& right);
   void pair_alike(std::vector<Row*>& left, std::vector<Row*>& right);
   std::vector<Class> classes_of(std::vector<Row*>& rows);
   std::string signature_of(const Row& row);
-  std::vector<std::size_t> differing(const Row& left, const Row& right);
+  std::vector<std::size_t> differing(const RowValues& left, const RowValues& right);
   void report(const std::vector<Row>& left, const std::vector<Row>& right);
+  void write_mismatch(const RowValues& left, const RowValues& right);
+  void write_duplicate(core::Side side, const RowValues& row);
 
   const ComparePlan& plan_;
-  TupleDesc left_;
-  TupleDesc right_;
   ResultWriter* writer_;
   CompareSummary& summary_;
   std::vector<std::size_t> tolerance_columns_;
@@ -69,7 +61,6 @@ class ContestedKeys {
   MemoryContext scratch_;  // of the values being compared
   core::ByteBuffer left_bytes_;
   core::ByteBuffer right_bytes_;
-  core::ByteBuffer image_bytes_;
 };
 
 }  // namespace pg_reconcile::pg

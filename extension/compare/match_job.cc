@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdio>
 
+#include "extension/compare/row_sort.h"
 #include "extension/pg/progress.h"
 
 extern "C" {
@@ -300,21 +301,40 @@ void MatchParticipant::share() {
   chunks_->share();
 }
 
-void MatchParticipant::gather(core::Side side, std::size_t partition, core::DividedRows& rows) {
-  rows.begin(state_.all_rows() >> bits_, bits_);
+template <class Take>
+bool MatchParticipant::read_partition(core::Side side, std::size_t partition, Take take) {
   const std::size_t participants = pg_atomic_read_u32(&state_.participants);
-  std::uint64_t gathered = 0;
   for (std::size_t i = 0; i < participants; i++) {
-    core::read_chunks<core::CompactRow>(*chunks_, state_.list(i, side, partition),
-                                        [&](std::span<const core::CompactRow> part) {
-                                          rows.add(part);
-                                          gathered += part.size();
-                                        });
+    for (core::ChunkReference next = state_.list(i, side, partition); next != 0;) {
+      const core::Chunk* chunk = chunks_->read(next);
+      next = chunk->next;
+      if (!take(std::span(reinterpret_cast<const core::CompactRow*>(chunk->payload()),
+                          chunk->used / sizeof(core::CompactRow))))
+        return false;
+    }
   }
-  Progress::rows_done(pg_atomic_add_fetch_u64(&state_.rows_gathered, static_cast<std::int64_t>(gathered)));
+  return true;
 }
 
-void MatchParticipant::match(core::PartMatcher& matcher, core::Interrupts& interrupts) {
+// `room`: how many rows still fit into memory.
+bool MatchParticipant::gather(core::Side side, std::size_t partition, core::DividedRows& rows,
+                              std::uint64_t& room) {
+  rows.begin(state_.all_rows() >> bits_, bits_);
+  std::uint64_t gathered = 0;
+  const bool fits = read_partition(side, partition, [&](std::span<const core::CompactRow> part) {
+    if (part.size() > room) return false;
+    room -= part.size();
+    gathered += part.size();
+    rows.add(part);
+    return true;
+  });
+  if (fits)
+    Progress::rows_done(pg_atomic_add_fetch_u64(&state_.rows_gathered, static_cast<std::int64_t>(gathered)));
+  return fits;
+}
+
+void MatchParticipant::match(core::PartMatcher& matcher, core::OrderedMatcher* overfull,
+                             core::Interrupts& interrupts) {
   core::DividedRows left;
   core::DividedRows right;
   std::uint64_t matched = 0;
@@ -322,11 +342,43 @@ void MatchParticipant::match(core::PartMatcher& matcher, core::Interrupts& inter
     const std::uint64_t partition = pg_atomic_fetch_add_u64(&state_.next_partition, 1);
     if (partition >= state_.partitions()) break;
     interrupts.poll();
-    gather(core::Side::left, partition, left);
-    gather(core::Side::right, partition, right);
-    for (std::size_t i = 0; i < left.parts(); i++) matched += matcher.match(left.part(i), right.part(i));
+    std::uint64_t room = overfull == nullptr ? ~std::uint64_t{0} : rows_in_memory_max();
+    if (gather(core::Side::left, partition, left, room) &&
+        gather(core::Side::right, partition, right, room)) {
+      for (std::size_t i = 0; i < left.parts(); i++) matched += matcher.match(left.part(i), right.part(i));
+    } else {
+      left.clear();
+      right.clear();
+      matched += match_sorted(partition, *overfull, interrupts);
+    }
   }
   pg_atomic_fetch_add_u64(&state_.matched, static_cast<std::int64_t>(matched));
+}
+
+// A partition was meant to take an eighth of the memory of all; vectors that grow take up to twice their
+// rows.
+std::uint64_t MatchParticipant::rows_in_memory_max() const {
+  return state_.memory_limit / 4 / state_.participants_max / sizeof(core::CompactRow);
+}
+
+std::uint64_t MatchParticipant::match_sorted(std::size_t partition, core::OrderedMatcher& matcher,
+                                             core::Interrupts& interrupts) {
+  const std::uint64_t memory = state_.memory_limit / 8 / state_.participants_max;
+  RowSort left(memory);
+  RowSort right(memory);
+  for (const core::Side side : {core::Side::left, core::Side::right}) {
+    RowSort& rows = side == core::Side::left ? left : right;
+    std::uint64_t gathered = 0;
+    read_partition(side, partition, [&](std::span<const core::CompactRow> part) {
+      interrupts.poll();
+      for (const core::CompactRow& row : part) rows.add(row);
+      gathered += part.size();
+      return true;
+    });
+    rows.sort();
+    Progress::rows_done(pg_atomic_add_fetch_u64(&state_.rows_gathered, static_cast<std::int64_t>(gathered)));
+  }
+  return matcher.match(left, right);
 }
 
 core::ChunkStore& MatchParticipant::findings() {

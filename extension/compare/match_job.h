@@ -14,6 +14,7 @@
 
 #include "core/matching/chunk.h"
 #include "core/matching/match_log.h"
+#include "core/matching/ordered_match.h"
 #include "core/matching/partitioned_match.h"
 #include "extension/pg/guard.h"
 
@@ -98,8 +99,10 @@ class MatchParticipant {
 
   // After reading: others may see what this participant read.
   void share();
-  // Takes partitions until none is left, part by part. All participants have shared.
-  void match(core::PartMatcher& matcher, core::Interrupts& interrupts);
+  // Takes partitions until none is left, part by part. All participants have shared. A partition that does
+  // not fit into memory, because one key has so many rows, goes to `overfull`; nullptr: every one is matched
+  // in memory.
+  void match(core::PartMatcher& matcher, core::OrderedMatcher* overfull, core::Interrupts& interrupts);
 
   // Where this participant puts what it finds, while reading or matching: a list that the leader reads.
   [[nodiscard]] core::ChunkStore& findings();
@@ -117,7 +120,14 @@ class MatchParticipant {
 
  private:
   class Chunks;
-  void gather(core::Side side, std::size_t partition, core::DividedRows& rows);
+  // Calls `take(std::span<const core::CompactRow>)` for what all participants have of a partition, until it
+  // returns false; returns whether it never did.
+  template <class Take>
+  bool read_partition(core::Side side, std::size_t partition, Take take);
+  bool gather(core::Side side, std::size_t partition, core::DividedRows& rows, std::uint64_t& room);
+  [[nodiscard]] std::uint64_t rows_in_memory_max() const;
+  std::uint64_t match_sorted(std::size_t partition, core::OrderedMatcher& matcher,
+                             core::Interrupts& interrupts);
 
   MatchState& state_;
   dsa_area* area_;

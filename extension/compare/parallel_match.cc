@@ -105,7 +105,8 @@ void match_rows(MatchParticipant& match) {
   BackendInterrupts interrupts;
   core::MatchLog log(match.findings());
   core::PartitionMatcher matcher(log, interrupts);
-  match.match(matcher, interrupts);
+  core::OrderedMatcher overfull(log, interrupts);
+  match.match(matcher, &overfull, interrupts);
   match.publish_findings(log.finish());
 }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "extension/compare/compare_plan.h"
+#include "extension/compare/contested_rows.h"
 
 extern "C" {
 #include <access/tupdesc.h>
@@ -13,12 +13,6 @@ extern "C" {
 namespace pg_reconcile::pg {
 
 enum class ResultKind { missing_left, missing_right, mismatch, duplicate_left, duplicate_right };
-
-// A row's values in the order of the plan's columns.
-struct RowValues {
-  Datum* values = nullptr;
-  bool* nulls = nullptr;
-};
 
 class ResultWriter {
  public:

@@ -231,7 +231,7 @@ class DayTask final : public pg::MatchTask {
     }
     pg::BackendInterrupts interrupts;
     core::DayPartMatcher matcher(pairing, log(match), interrupts);
-    match.match(matcher, interrupts);
+    match.match(matcher, nullptr, interrupts);
     for (std::size_t i = 0; i < matcher.fees().size(); i++) {
       const core::Decimal fees = matcher.fees()[i];
       if (!fees.is_zero()) log(match).fees(pg_atomic_read_u64(&shared_->currencies[i]), fees);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/matching/match_log.h"
+#include "core/matching/ordered_match.h"
 #include "core/matching/partitioned_match.h"
 
 using namespace pg_reconcile::core;
@@ -61,6 +62,7 @@ struct Found final : MatchReader {
   std::uint64_t matched = 0;
   Ordinals missing_rows[2], surplus_rows[2];
   std::vector<std::pair<Ordinals, Ordinals>> groups;
+  std::pair<Ordinals, Ordinals> open;
 
   void missing(Side present, std::uint64_t ordinal) override {
     missing_rows[static_cast<int>(present)].push_back(ordinal);
@@ -70,18 +72,21 @@ struct Found final : MatchReader {
     Ordinals& target = surplus_rows[static_cast<int>(present)];
     target.insert(target.end(), rows.begin(), rows.end());
   }
-  void contested(std::vector<OrdinalRun> left, std::vector<OrdinalRun> right) override {
-    std::pair<Ordinals, Ordinals> group;
-    const auto add = [](const std::vector<OrdinalRun>& runs, Ordinals& target) {
-      for (const OrdinalRun& run : runs) {
-        const Ordinals rows = left_over(run);
-        target.insert(target.end(), rows.begin(), rows.end());
-      }
-      std::sort(target.begin(), target.end());
-    };
-    add(left, group.first);
-    add(right, group.second);
-    groups.push_back(group);
+  void contested(Side side, OrdinalRun run) override {
+    const Ordinals rows = left_over(run);
+    Ordinals& target = side == Side::left ? open.first : open.second;
+    target.insert(target.end(), rows.begin(), rows.end());
+  }
+  void end_key() override {
+    std::sort(open.first.begin(), open.first.end());
+    std::sort(open.second.begin(), open.second.end());
+    if (!open.first.empty() && !open.second.empty()) {
+      groups.push_back(open);
+    } else {
+      surplus_rows[0].insert(surplus_rows[0].end(), open.first.begin(), open.first.end());
+      surplus_rows[1].insert(surplus_rows[1].end(), open.second.begin(), open.second.end());
+    }
+    open = {};
   }
   void settle() {
     for (int side = 0; side < 2; side++) {
@@ -120,6 +125,41 @@ Found match_rows(const std::vector<CompactRow>& left, const std::vector<CompactR
       found.matched += matcher.match(left_rows.part(p), right_rows.part(p));
     }
   }
+  replay(chunks, log.finish(), found);
+  found.settle();
+  return found;
+}
+
+class VectorRows final : public OrderedRows {
+ public:
+  explicit VectorRows(std::vector<CompactRow> rows) : rows_(std::move(rows)) {
+    std::sort(rows_.begin(), rows_.end(), [](const CompactRow& a, const CompactRow& b) {
+      return a.key() != b.key() ? a.key() < b.key() : CompactRow::sorts_before(a, b);
+    });
+  }
+  [[nodiscard]] const CompactRow* head() const override {
+    return next_ < rows_.size() ? &rows_[next_] : nullptr;
+  }
+  void advance() override { next_++; }
+  void mark() override { marked_ = next_; }
+  void restore() override { next_ = marked_; }
+
+ private:
+  std::vector<CompactRow> rows_;
+  std::size_t next_ = 0;
+  std::size_t marked_ = 0;
+};
+
+// As a partition that does not fit into memory.
+Found match_in_order(const std::vector<PlainRow>& left, const std::vector<PlainRow>& right, unsigned seed) {
+  const KeyedHash hash(secret_of(seed));
+  NoInterrupts interrupts;
+  PlainChunks chunks;
+  MatchLog log(chunks);
+  VectorRows left_rows(compact(left, hash));
+  VectorRows right_rows(compact(right, hash));
+  Found found;
+  found.matched = OrderedMatcher(log, interrupts).match(left_rows, right_rows);
   replay(chunks, log.finish(), found);
   found.settle();
   return found;
@@ -215,7 +255,8 @@ TEST_CASE("equal rows of which some are left over are all named, in the order of
     std::vector<OrdinalRun> runs;
     void missing(Side, std::uint64_t) override {}
     void surplus(Side, OrdinalRun run) override { runs.push_back(std::move(run)); }
-    void contested(std::vector<OrdinalRun>, std::vector<OrdinalRun>) override {}
+    void contested(Side, OrdinalRun) override {}
+    void end_key() override {}
   } found;
   replay(chunks, log.finish(), found);
   REQUIRE(found.runs.size() == 1);
@@ -248,7 +289,9 @@ TEST_CASE("random rows match as ordered maps match them") {
     const int values = 1 + round % 4;
     const auto left = rows(random() % 400, keys, values);
     const auto right = rows(random() % 400, keys, values);
-    check_equal(match(left, right, static_cast<unsigned>(round)), match_plainly(left, right));
+    const Found expected = match_plainly(left, right);
+    check_equal(match(left, right, static_cast<unsigned>(round)), expected);
+    check_equal(match_in_order(left, right, static_cast<unsigned>(round)), expected);
   }
 }
 

@@ -39,7 +39,8 @@ $$;
 COMMENT ON FUNCTION reconcile.fold_entry_totals() IS 'Adds up entry_total to one row a key, where every running transaction sees the deltas; how many rows became how many';
 
 -- A change is forgotten when nobody will ask for it any more: every leg of the channel has a current run of the day,
--- and every run that is asked about it (the current and the failed ones of its day and of later days) has seen it.
+-- and every run that is asked about it (of its day and of later days, the current ones, and those that failed lately,
+-- which next_run_day() leaves alone for an hour) has seen it.
 -- Signed-off days are treated like others: reopen_day() brings back the same runs.
 CREATE FUNCTION reconcile.forget_entry_changes(OUT forgotten bigint)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -60,7 +61,7 @@ AS $$
       AND reconcile.is_settled(g.xid)
       AND NOT EXISTS (SELECT FROM reconcile.run r
                       WHERE r.channel = g.channel AND r.account = g.account AND r.business_date >= g.recon_date
-                        AND (r.current OR r.state = 'failed') AND r.snapshot IS NOT NULL
+                        AND (r.current OR r.state = 'failed' AND r.finished_at > now() - interval '2 hours') AND r.snapshot IS NOT NULL
                         AND NOT reconcile.run_has_seen_change(r.snapshot, r.cluster, r.detail, g.change_id, g.xid, g.cluster))
     RETURNING 1
   )

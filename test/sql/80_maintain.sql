@@ -1,7 +1,7 @@
 -- Upkeep: what maintain() does to the lists, and that every check of verify() can fail. maintain() commits, so this file
 -- runs outside a transaction: its database is thrown away.
 SET client_min_messages = error;
-SELECT plan(33);
+SELECT plan(34);
 
 SELECT ok(bool_and(ok), 'without entry tables, nothing is wrong: ' || coalesce(string_agg(details, '; '), ''))
 FROM reconcile.verify();
@@ -50,6 +50,12 @@ SELECT ok((SELECT ok FROM reconcile.verify() WHERE "check" = 'entry totals'), 'w
 CREATE TEMPORARY TABLE changes AS SELECT * FROM reconcile.entry_change;
 SELECT cmp_ok((SELECT count(*) FROM changes), '>', 40::bigint, 'no run has seen the changes: they stay');
 SELECT is((SELECT state FROM reconcile.run('alipay', current_date - 5, force => true)), 'succeeded', 'given a run');
+-- a run that failed is asked about its changes for an hour, and not for ever after
+INSERT INTO reconcile.run (channel, account, leg, business_date, state, method, snapshot, finished_at)
+VALUES ('alipay', 'a', 'internal-trade', current_date - 5, 'failed', 'batch', '1:1:', now());
+CALL reconcile.maintain();
+SELECT cmp_ok((SELECT count(*) FROM reconcile.entry_change), '>', 40::bigint, 'what a failed run has not seen stays');
+UPDATE reconcile.run SET finished_at = now() - interval '3 hours' WHERE state = 'failed';
 CALL reconcile.maintain();
 SELECT is((SELECT count(*) FROM reconcile.entry_change), 0::bigint, 'what the run has seen is forgotten');
 SELECT is(reconcile.next_run_day('alipay', 'a', 'internal-trade', now()), current_date - 4, 'and the day does not run again');

@@ -14,6 +14,17 @@ namespace pg_reconcile::pg {
 
 enum class ResultKind { missing_left, missing_right, mismatch, duplicate_left, duplicate_right };
 
+// How a type's values are shown in jsonb.
+enum class JsonForm : std::uint8_t { boolean, int2, int4, int8, numeric, date_time, text, printed, other };
+
+struct JsonColumn {
+  JsonForm form;
+  Oid type;
+  int place;  // in the row
+  std::size_t name_length;
+  FmgrInfo* output;
+};
+
 class ResultWriter {
  public:
   // Materializes the function's result; `fcinfo` must come from a place that takes a set.
@@ -29,6 +40,7 @@ class ResultWriter {
                       const std::vector<std::size_t>& differing);
 
  private:
+  std::vector<JsonColumn> json_columns(TupleDesc description) const;
   void write(ResultKind kind, const RowValues* left, const RowValues* right, Datum differing);
 
   const ComparePlan& plan_;
@@ -36,6 +48,8 @@ class ResultWriter {
   TupleDesc result_;
   TupleDesc left_ = nullptr;
   TupleDesc right_ = nullptr;
+  std::vector<JsonColumn> left_columns_;
+  std::vector<JsonColumn> right_columns_;
   FmgrInfo* to_jsonb_;
   std::vector<FmgrInfo*> key_output_;
   MemoryContext row_memory_;

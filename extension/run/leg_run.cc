@@ -429,14 +429,19 @@ class LegRun {
         {Argument::int8(result.run_id), Argument::text(currency)});
   }
 
-  // Some at a time: a jsonb array has its limit, and each change carries two entries.
+  // Some at a time: a jsonb array has its limit, and each change carries two entries of any size.
   void write_discrepancies(const pg::HeldSnapshot& snapshot,
                            const std::vector<core::DiscrepancyChange>& changes) {
-    constexpr std::size_t changes_at_once = 5000;
-    for (std::size_t from = 0; from < changes.size(); from += changes_at_once) {
+    constexpr std::size_t bytes_at_once = std::size_t{8} << 20;
+    const auto bytes_of = [](const core::DiscrepancyChange& change) {
+      return change.facts.left_entry.value_or("").size() + change.facts.right_entry.value_or("").size() + 512;
+    };
+    for (std::size_t from = 0, to = 0; from < changes.size(); from = to) {
+      for (std::size_t bytes = 0; to < changes.size() && bytes < bytes_at_once; to++) {
+        bytes += bytes_of(changes[to]);
+      }
       pg::Spi spi(&snapshot);
-      write_discrepancies(spi,
-                          std::span(changes).subspan(from, std::min(changes_at_once, changes.size() - from)));
+      write_discrepancies(spi, std::span(changes).subspan(from, to - from));
     }
   }
 

@@ -66,12 +66,15 @@ void take_back(pg::Spi& spi, const LegKey& leg, core::Date first_day) {
       leg.arguments(first_day));
 }
 
+// Of what was cleared before the first day only the identity counts, and when: its entries stay where they
+// are.
 core::DiscrepancyLedger load_ledger(pg::Spi& spi, const LegKey& leg, core::Date first_day) {
   std::map<core::DiscrepancyIdentity, core::StoredDiscrepancy> stored;
   spi.run(
       "SELECT d.item_key, d.entry_kind, d.ordinal, d.discrepancy_id, d.kind, d.business_date, d.currency, "
       "trim_scale(d.difference), trim_scale(d.left_amount), d.left_currency, trim_scale(d.right_amount), "
-      "d.right_currency, d.left_entry::text, d.right_entry::text, d.opened_on, d.cleared_on, "
+      "d.right_currency, CASE WHEN w.entries THEN d.left_entry::text END, CASE WHEN w.entries THEN "
+      "d.right_entry::text END, d.opened_on, d.cleared_on, "
       "d.state = 'resolved', d.first_run_id, d.first_entry, "
       "CASE WHEN d.cleared_on IS NULL OR d.state = 'resolved' AND d.cleared_on >= $4 THEN "
       "  (SELECT true FROM reconcile.entry e WHERE e.book = split_part(d.first_entry, '/', 1) "
@@ -81,7 +84,8 @@ core::DiscrepancyLedger load_ledger(pg::Spi& spi, const LegKey& leg, core::Date 
       "(SELECT jsonb_agg(jsonb_build_array((x.e ->> 'opened_on')::date - date '2000-01-01', "
       "  (x.e ->> 'cleared_on')::date - date '2000-01-01', x.e -> 'resolved') ORDER BY x.n)::text "
       " FROM jsonb_array_elements(d.earlier_episodes) WITH ORDINALITY AS x (e, n)) "
-      "FROM reconcile.discrepancy d WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
+      "FROM reconcile.discrepancy d CROSS JOIN LATERAL (SELECT d.cleared_on IS NULL OR d.cleared_on >= $4 "
+      "OR d.state = 'resolved' AS entries) w WHERE d.channel = $1 AND d.account = $2 AND d.leg = $3",
       leg.arguments(first_day));
   for (std::uint64_t i = 0; i < spi.rows(); i++) {
     core::StoredDiscrepancy item;

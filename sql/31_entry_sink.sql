@@ -337,6 +337,8 @@ AS $$
 DECLARE
   item record;
 BEGIN
+  -- Whatever the session has set: the row trigger records these.
+  PERFORM set_config('pg_reconcile.sink_records', 'off', true);
   changed := 0;
   FOR item IN
     SELECT s.operation, s.source_key,

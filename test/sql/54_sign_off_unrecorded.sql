@@ -1,7 +1,7 @@
 -- What nobody recorded: an incremental run goes by what was recorded, so a sign-off after one looks at what is stored.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(11);
+SELECT plan(12);
 \ir rules/world.sql
 SELECT current_date - 10 AS d, current_date - 9 AS d1 \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a');
@@ -49,5 +49,12 @@ SELECT is(run_as_preparer('incremental'), 'batch succeeded run n failed', 'put r
 RESET SESSION AUTHORIZATION;
 UPDATE reconcile.discrepancy SET owner = 'test_unrecorded_preparer';
 SELECT matches(refusal(format('SELECT reconcile.sign_off(''pay'', ''a'', %L)', :'d')), '^nothing was refused$', 'and is signed off');
+
+-- No setting of a session keeps what a source changes from being recorded.
+SET pg_reconcile.sink_records = on;
+SELECT reconcile.change_entries(1, NULL, ARRAY['D'], ARRAY['k2'], ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[NULL]::text[],
+  ARRAY[NULL]::text[], NULL, ARRAY[NULL]::text[], NULL, NULL, NULL, ARRAY[NULL]::text[], ARRAY[NULL]::text[], NULL, NULL, NULL, NULL,
+  NULL, ARRAY[NULL]::text[], NULL, ARRAY[NULL]::timestamptz[], NULL, ARRAY[NULL]::date[], NULL, NULL) \g /dev/null
+SELECT is((SELECT count(*) FROM reconcile.total_differences()), 0::bigint, 'a source''s changes are counted');
 SELECT * FROM finish();
 DROP ROLE test_unrecorded_preparer;

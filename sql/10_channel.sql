@@ -215,6 +215,30 @@ END
 $$;
 COMMENT ON FUNCTION reconcile.next_due_date(date, integer, text) IS 'The day that lies lag_days banking days after from_date (calendar NULL: every day counts)';
 
+-- What is wrong with lags, NULL: nothing.
+CREATE FUNCTION reconcile.lags_problem(lags jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN jsonb_typeof(lags) <> 'object' THEN format('a JSON %s where an object was expected', jsonb_typeof(lags)) ELSE (
+    SELECT p.problem FROM (
+      SELECT format('"%s" is neither "left" nor "right"', side.key) AS problem, side.key AS side, '' AS kind
+      FROM jsonb_each(lags) side WHERE side.key NOT IN ('left', 'right')
+      UNION ALL
+      SELECT format('%s: a JSON %s where an object was expected', side.key, jsonb_typeof(side.value)), side.key, ''
+      FROM jsonb_each(lags) side WHERE side.key IN ('left', 'right') AND jsonb_typeof(side.value) <> 'object'
+      UNION ALL
+      SELECT CASE WHEN kind.key <> ALL (ARRAY['*', 'payment', 'refund', 'reversal', 'chargeback', 'chargeback_reversal', 'fee', 'tax',
+                                              'payout', 'transfer', 'reserve', 'reserve_release', 'fx_conversion', 'profit_share',
+                                              'adjustment', 'other'])
+                  THEN format('%s: "%s" is no entry kind', side.key, kind.key)
+                  WHEN kind.value::text !~ '^[0-9]{1,3}$'
+                  THEN format('%s.%s: %s is no number of days from 0 to 999', side.key, kind.key, kind.value) END, side.key, kind.key
+      FROM jsonb_each(lags) side, jsonb_each(CASE WHEN jsonb_typeof(side.value) = 'object' THEN side.value ELSE '{}' END) kind
+      WHERE side.key IN ('left', 'right')) p
+    WHERE p.problem IS NOT NULL ORDER BY p.side, p.kind LIMIT 1) END
+$$;
+COMMENT ON FUNCTION reconcile.lags_problem(jsonb) IS 'What is wrong with a leg''s lags, in words; NULL: nothing';
+
 CREATE FUNCTION reconcile.create_channel(
   name text, timezone text, currency text, day_start interval DEFAULT '0', account text DEFAULT NULL,
   late_commit_grace interval DEFAULT '5 minutes', first_date date DEFAULT NULL, lags jsonb DEFAULT NULL,
@@ -242,6 +266,11 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('first date %s lies too far in the future', go_live), DETAIL = format('Channel "%s".', name),
       HINT = 'Give the day of go-live: entries of earlier days are quarantined, and none is taken in more than 40 days ahead.';
+  END IF;
+  IF reconcile.lags_problem(lags) IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'the lags are not valid', DETAIL = format('Channel "%s", %s.', name, reconcile.lags_problem(lags)),
+      HINT = 'Give days by side and entry kind, "*" for the kinds not named: {"left": {"payment": 1, "*": 3}, "right": {"payment": 0, "*": 3}}.';
   END IF;
   PERFORM reconcile.install();
   BEGIN

@@ -26,6 +26,11 @@ BEGIN
       MESSAGE = format('%s to %s is no span of days', coalesce(p_from::text, 'NULL'), coalesce(p_to::text, 'NULL')),
       HINT = 'Give the first and the last business date that the rules are to be tried on.';
   END IF;
+  IF p_leg IS NOT NULL AND NOT EXISTS (SELECT FROM reconcile.leg l WHERE l.channel = p_channel AND l.leg = p_leg) THEN
+    RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+      MESSAGE = format('channel "%s" has no leg "%s"', p_channel, p_leg),
+      HINT = 'The legs of a channel are listed in reconcile.leg.';
+  END IF;
   FOR target IN
     SELECT DISTINCT r.account, r.leg FROM reconcile.run r
     WHERE r.channel = p_channel AND r.current AND r.business_date BETWEEN p_from AND p_to

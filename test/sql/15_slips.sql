@@ -1,6 +1,6 @@
 -- A slip of the finger in configuration is said at once, with what to do: none of these may be taken and then do nothing.
 BEGIN;
-SELECT plan(10);
+SELECT plan(12);
 SELECT reconcile.create_channel('bank', 'UTC', 'EUR', account => 'a1', first_date => '2025-11-01');
 
 -- SQLSTATE, message and hint of a statement that must fail.
@@ -19,6 +19,14 @@ END $$;
 SELECT is(pg_temp.said($$SELECT reconcile.create_channel('mars', 'UTC', 'EUR', first_date => '2099-01-01')$$),
   '22023 | first date 2099-01-01 lies too far in the future | Give the day of go-live: entries of earlier days are quarantined, and none is taken in more than 40 days ahead.',
   'a year with a wrong digit');
+SELECT results_eq(
+  $$SELECT reconcile.lags_problem(l::jsonb) FROM unnest(ARRAY['{"lft": {"*": 1}}', '{"left": {"paymnt": 9}}', '{"left": {"payment": "x"}}', '{"left": {"*": 1.5}}', '[1]', '{"right": 1}', '{"left": {"*": 0}}', '{}']) l$$,
+  ARRAY['"lft" is neither "left" nor "right"', 'left: "paymnt" is no entry kind', 'left.payment: "x" is no number of days from 0 to 999', 'left.*: 1.5 is no number of days from 0 to 999',
+        'a JSON array where an object was expected', 'right: a JSON number where an object was expected', NULL, NULL],
+  'lags that would count as 0');
+SELECT is(pg_temp.said($$SELECT reconcile.create_channel('mars', 'UTC', 'EUR', lags => '{"lft": {"*": 1}}')$$),
+  '22023 | the lags are not valid | Give days by side and entry kind, "*" for the kinds not named: {"left": {"payment": 1, "*": 3}, "right": {"payment": 0, "*": 3}}.',
+  'are refused');
 SELECT is(pg_temp.said($$SELECT reconcile.create_account('bank', '')$$),
   '22023 | an account needs a name | Give the merchant id or account number as the channel writes it.', 'an account without a name');
 SELECT is(pg_temp.said($$SELECT reconcile.waive_statement('bank', 'a1', 'tarde', '2025-11-02', 'closed')$$),

@@ -1,7 +1,7 @@
 -- Proposed rules over history: what they gain and lose, and that nothing of it stays.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(14);
+SELECT plan(15);
 \ir rules/world.sql
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 8 AS d2, current_date - 30 AS live \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', first_date => :'live') \g /dev/null
@@ -42,8 +42,10 @@ SELECT is(refusal(format('SELECT * FROM reconcile.preview_rules(''pay'', %L, %L,
   '22023 | the set of match rules is not valid | at $: no exact pass: expected a rule "channel_ref" or "match_key" | docs/match-rules.md describes every word, with examples.', 'rules that are none');
 SELECT is(refusal(format('SELECT * FROM reconcile.preview_rules(''pay'', %L, %L, ''[{"rule": "match_key"}]'')', :'d1', :'d')),
   format('22023 | %s to %s is no span of days | Give the first and the last business date that the rules are to be tried on.', :'d1', :'d'), 'a span that ends before it begins');
+SELECT is(refusal('SELECT * FROM reconcile.preview_rules(''pay'', ''2001-01-01'', ''2001-01-02'', ''[{"rule": "match_key"}]'', leg => ''internal-trade'')'),
+  '22023 | no day from 2001-01-01 to 2001-01-02 has been run | Channel "pay", leg "internal-trade". | Rules are tried on days that have been run: reconcile.run_history lists them.', 'days that were never run');
 SELECT is(refusal('SELECT * FROM reconcile.preview_rules(''pay'', ''2001-01-01'', ''2001-01-02'', ''[{"rule": "match_key"}]'', leg => ''moon'')'),
-  '22023 | no day from 2001-01-01 to 2001-01-02 has been run | Channel "pay", leg "moon". | Rules are tried on days that have been run: reconcile.run_history lists them.', 'days that were never run');
+  '42704 | channel "pay" has no leg "moon" | The legs of a channel are listed in reconcile.leg.', 'a leg that does not exist');
 SET ROLE reconcile_reader;
 SELECT is(refusal('SELECT * FROM reconcile.preview_rules(''pay'', ''2001-01-01'', ''2001-01-02'', ''[]'')'), '42501 | permission denied for function preview_rules', 'a reader reads');
 RESET ROLE;

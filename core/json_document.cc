@@ -1,7 +1,10 @@
 #include "core/json_document.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstdint>
+#include <system_error>
 
 #include <boost/json.hpp>
 
@@ -24,6 +27,14 @@ std::string member_path(const std::string& path, std::string_view key) {
   if (is_plain_key(key)) return path + "." + std::string(key);
   return path + "[" +
          boost::json::serialize(boost::json::value(boost::json::string_view(key.data(), key.size()))) + "]";
+}
+
+// Without an exponent, as people and jsonb write numbers. To be shown, never to be reckoned with.
+std::string written_out(double number) {
+  std::array<char, 400> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (end.ec != std::errc{}) return boost::json::serialize(boost::json::value(number));
+  return {text.data(), end.ptr};
 }
 
 std::string or_list(std::initializer_list<std::string_view> words) {
@@ -91,7 +102,7 @@ void JsonNode::fail(const std::string& problem) const {
 }
 
 void JsonNode::expected(std::string_view what) const {
-  std::string found = serialized();
+  std::string found = value_->is_double() ? written_out(value_->get_double()) : serialized();
   if (found.size() > shown_max) {
     std::size_t cut = shown_max;
     while (cut > 0 && (static_cast<unsigned char>(found[cut]) & 0xC0) == 0x80) cut--;

@@ -19,7 +19,7 @@ SELECT is(refusal($$SELECT reconcile.set_match_rules('pay', 'internal-trade', '[
 SELECT is(refusal($$SELECT reconcile.set_match_rules('pay', 'internal-trade', NULL)$$),
   '22023 | the set of match rules is not valid | at $: expected an array of rules, found null | docs/match-rules.md describes every word, with examples.', 'no rules');
 SELECT is(refusal($$SELECT reconcile.set_match_rules('pay', 'internal-trade', '[{"rule": "match_key"}, {"rule": "pair", "name": "near", "key": ["order_key"], "amount": {"within": 0.05}}]')$$),
-  '22023 | match rule "near" is not valid | at $[1].amount.within: expected a text such as "0.05" (a JSON number with a fraction would pass through floating point), found 5E-2 | docs/match-rules.md describes every word, with examples.',
+  '22023 | match rule "near" is not valid | at $[1].amount.within: expected a text such as "0.05" (a JSON number with a fraction would pass through floating point), found 0.05 | docs/match-rules.md describes every word, with examples.',
   'a tolerance that is no text');
 SELECT is((SELECT count(*) FROM reconcile.match_rule), 4::bigint, 'nothing refused left a rule behind');
 

@@ -152,11 +152,13 @@ TEST_CASE("tolerances are exact, not negative, and whole") {
   const std::string at = "match rule \"p\" is not valid | at $[1].amount";
   CHECK(amount(R"({"within": "-0.01"})") ==
         at + ".within: expected a number that is not negative, such as \"0.05\", found \"-0.01\"");
-  CHECK(
-      amount(R"({"within": 0.5})")
-          .find(at +
-                ".within: expected a text such as \"0.05\" (a JSON number with a fraction would pass through "
-                "floating point), found") == 0);
+  for (const char* fraction : {"0.5", "0.05", "-0.001", "1234567.89", "0.000000000001"}) {
+    CHECK(amount(R"({"within": )" + std::string(fraction) + "}") ==
+          at +
+              ".within: expected a text such as \"0.05\" (a JSON number with a fraction would pass through "
+              "floating point), found " +
+              fraction);
+  }
   CHECK(amount(R"({"within": true})").find(at + ".within: expected a text such as") == 0);
   for (const char* bad : {"NaN", "Infinity", "1e3", "", "0.0000000000001", "1,5"}) {
     CHECK(amount(R"({"within": ")" + std::string(bad) + "\"}") ==

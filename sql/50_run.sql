@@ -254,6 +254,7 @@ CREATE TABLE reconcile.open_item (
   CHECK ((closed_on IS NULL) = (closed_by IS NULL))
 );
 CREATE INDEX open_item_open ON reconcile.open_item (channel, account, leg, opened_on) WHERE closed_on IS NULL;
+CREATE INDEX open_item_amount ON reconcile.open_item (channel, account, leg, book, currency, amount) WHERE closed_on IS NULL;
 COMMENT ON TABLE reconcile.open_item IS 'Unmatched effective entries, in transit or in a discrepancy, carried into the following days'' runs';
 COMMENT ON COLUMN reconcile.open_item.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.open_item.account IS 'The account';

@@ -482,6 +482,14 @@ BEGIN
     result.state := 'waiting';
     RETURN result;
   END IF;
+  -- Passes that the text has nothing for are named.
+  SELECT jsonb_build_object('leg', the_leg.version, 'passes',
+           coalesce(jsonb_object_agg(r.pass, jsonb_build_object('rule', r.name, 'version', r.version)), '{}'),
+           'left_out', coalesce(jsonb_agg(r.name ORDER BY r.pass)
+                                FILTER (WHERE r.rule NOT IN ('channel_ref', 'match_key', 'carried', 'net_order')), '[]'))
+  INTO result.rules
+  FROM reconcile.match_rule r
+  WHERE r.channel = p_channel AND r.leg = p_leg AND r.enabled AND r.version = reconcile.rule_set(p_channel, p_leg, p_day);
   SELECT count(*) FILTER (WHERE e.book = the_leg.left_book), count(*) FILTER (WHERE e.book = the_leg.right_book)
   INTO result.left_entries, result.right_entries
   FROM (SELECT e.book, e.kind FROM reconcile.entry e

@@ -45,15 +45,16 @@ sub start_load {
     return $load;
 }
 
-# The process that reads the source now; waits until there is one.
+# The process that reads the source now; waits until there is one: after failures in a row up to a minute, as the
+# supervisor does.
 sub worker_pid {
-    my $deadline = time + 30;
+    my $deadline = time + 90;
     while (time < $deadline) {
         my ($status, $pid) = $finance->psql('finance', 'SELECT pid FROM reconcile.source_status WHERE pid IS NOT NULL');
         return $pid if defined $status && $status == 0 && defined $pid && $pid =~ /^\d+$/;
         usleep(50_000);
     }
-    die "no worker within 30 s\n";
+    die "no worker within 90 s\n";
 }
 
 sub wait_until_up {

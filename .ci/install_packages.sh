@@ -5,11 +5,12 @@ set -euo pipefail
 packages=(
   # to build
   g++ make cmake ninja-build ccache pkg-config
-  postgresql-server-dev-15 libpq-dev libboost1.81-dev libarchive-dev libxxhash-dev zlib1g-dev doctest-dev
+  postgresql-server-dev-15 libpq-dev libboost1.81-dev libarchive-dev libcurl4-openssl-dev libxxhash-dev zlib1g-dev doctest-dev
   # to run it
-  postgresql-15 postgresql-15-partman postgresql-15-cron
+  postgresql-15 postgresql-15-partman postgresql-15-cron gpg gpg-agent
   # to test it, and the demo
   postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl perl zip unzip python3
+  openssh-server openssh-client vsftpd openssl
   # to lint and fuzz it
   clang libclang-rt-14-dev clang-format clang-tidy
 )
@@ -44,6 +45,14 @@ if [ "$(dpkg-query -W -f '${db:Status-Status}' postgresql-15 2>/dev/null || true
   trap '"${as_root[@]}" rm -f "$no_cluster"' EXIT
   "${as_root[@]}" mkdir -p "$(dirname "$no_cluster")"
   echo "create_main_cluster = false" | "${as_root[@]}" tee "$no_cluster" >/dev/null
+fi
+
+# Servers that tests start for themselves: no daemon of the system's is wanted for them.
+no_daemon=/usr/sbin/policy-rc.d
+if [ ! -e "$no_daemon" ]; then
+  trap '"${as_root[@]}" rm -f "$no_cluster" "$no_daemon"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$no_daemon" >/dev/null
+  "${as_root[@]}" chmod 755 "$no_daemon"
 fi
 
 install() {

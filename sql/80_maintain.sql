@@ -93,9 +93,13 @@ BEGIN
   COMMIT;
   PERFORM reconcile.forget_entry_changes();
   COMMIT;
+  PERFORM reconcile.expire_stored_files();
+  COMMIT;
+  PERFORM reconcile.remove_expired_files();
+  COMMIT;
 END
 $$;
-COMMENT ON PROCEDURE reconcile.maintain() IS 'Makes partitions ahead, adds up entry_total, forgets changes that every run has seen: for pg_cron, alone in its job, daily';
+COMMENT ON PROCEDURE reconcile.maintain() IS 'Makes partitions ahead, adds up entry_total, forgets changes that every run has seen, removes stored files that need not be kept any longer: for pg_cron, alone in its job, daily';
 
 GRANT EXECUTE ON FUNCTION reconcile.fold_entry_totals(), reconcile.forget_entry_changes(),
   reconcile.ensure_months_ahead() TO reconcile_admin, reconcile_worker;

@@ -201,9 +201,10 @@ BEGIN
     UNION ALL SELECT 'row level security', v FROM reconcile.verify_access() v
     UNION ALL SELECT 'public grants', v FROM reconcile.verify_grants() v
     UNION ALL SELECT 'partitions ahead', v FROM reconcile.verify_partitions() v
+    UNION ALL SELECT 'stored files', v FROM reconcile.verify_store() v
   )
   SELECT c.name, count(f.problem) = 0, reconcile.listed(array_agg(f.problem ORDER BY f.problem), shown_max)
-  FROM unnest(ARRAY['event chain', 'row level security', 'public grants', 'partitions ahead']) WITH ORDINALITY
+  FROM unnest(ARRAY['event chain', 'row level security', 'public grants', 'partitions ahead', 'stored files']) WITH ORDINALITY
        AS c (name, place)
   LEFT JOIN found f ON f.name = c.name
   GROUP BY c.name, c.place ORDER BY c.place;
@@ -223,6 +224,6 @@ BEGIN
   GROUP BY c.name, c.place ORDER BY c.place;
 END
 $$;
-COMMENT ON FUNCTION reconcile.verify() IS 'Whether what is stored agrees with itself, check by check, with the first ten findings of each. Reads every entry once';
+COMMENT ON FUNCTION reconcile.verify() IS 'Whether what is stored agrees with itself, check by check, with the first ten findings of each. Reads every entry once, and 100 files of the store';
 
 GRANT EXECUTE ON FUNCTION reconcile.verify(), reconcile.recount_totals(text, date, date) TO reconcile_admin;

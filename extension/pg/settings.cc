@@ -13,8 +13,10 @@ constexpr const char* directories_name = "pg_reconcile.allowed_directories";
 
 // PostgreSQL writes here when this copy of the variable is the defined one; reading goes by name.
 char* directories_value = nullptr;
+char* store_value = nullptr;
 int memory_limit_value = 0;
 
+constexpr const char* store_name = "pg_reconcile.store_directory";
 constexpr const char* memory_limit_name = "pg_reconcile.memory_limit";
 constexpr int kilobyte = 1024;
 constexpr int memory_limit_default = 1024 * kilobyte;
@@ -25,6 +27,12 @@ bool is_defined(const char* name) {
          (GetConfigOptionFlags(name, true) & GUC_CUSTOM_PLACEHOLDER) == 0;
 }
 
+bool raw_check_store(char** value, void**, GucSource) {
+  const bool valid = **value == '\0' || is_absolute_path(*value);
+  if (!valid) GUC_check_errdetail("It is no absolute path.");
+  return valid;
+}
+
 }  // namespace
 
 void define_settings() {
@@ -33,6 +41,10 @@ void define_settings() {
       directories_name, "Directories from which channel files may be read.",
       "Absolute paths, separated by commas. Files elsewhere need pg_read_server_files.", &directories_value,
       "", PGC_SUSET, GUC_LIST_INPUT, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable(
+      store_name, "Directory in which files that were taken in are kept, with what they were normalised to.",
+      "An absolute path that belongs to one database; empty: nothing is kept.", &store_value, "", PGC_SUSET,
+      0, raw_check_store, nullptr, nullptr);
   DefineCustomIntVariable(
       memory_limit_name, "Memory for rows that wait to be matched.",
       "For all processes of one command together; beyond it they wait in temporary files.",
@@ -48,6 +60,11 @@ std::uint64_t memory_limit() {
 
 std::string allowed_directories() {
   const char* value = guarded([] { return GetConfigOption(directories_name, true, false); });
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string store_directory() {
+  const char* value = guarded([] { return GetConfigOption(store_name, true, false); });
   return value == nullptr ? std::string() : std::string(value);
 }
 

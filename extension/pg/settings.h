@@ -14,6 +14,9 @@ void define_settings();
 // pg_reconcile.allowed_directories, as the superuser wrote it.
 [[nodiscard]] std::string allowed_directories();
 
+// pg_reconcile.store_directory: where files that were taken in are kept; "" when they are not.
+[[nodiscard]] std::string store_directory();
+
 // pg_reconcile.memory_limit in bytes: what rows that wait to be matched may take of memory, in all processes
 // of one command together.
 [[nodiscard]] std::uint64_t memory_limit();

@@ -24,19 +24,19 @@
 #include "extension/pg/spi.h"
 #include "extension/pg/subtransaction.h"
 #include "extension/pg/time_zones.h"
+#include "extension/statement/acting_owner.h"
 #include "extension/statement/allowed_path.h"
 #include "extension/statement/container.h"
+#include "extension/statement/file_store.h"
 #include "extension/statement/format_store.h"
 #include "extension/statement/warning.h"
+#include "extension/values/hex.h"
 #include "extension/values/payload.h"
 
 extern "C" {
-#include <access/htup_details.h>
-#include <catalog/pg_proc.h>
 #include <catalog/pg_type_d.h>
 #include <utils/builtins.h>
 #include <utils/date.h>
-#include <utils/syscache.h>
 }
 
 namespace {
@@ -81,8 +81,9 @@ struct Rejected {
 
 class IngestSink final : public core::RowSink {
  public:
-  IngestSink(const FileSource& source, std::int64_t statement_id)
+  IngestSink(const FileSource& source, std::int64_t statement_id, pg::KeptFile& store)
       : source_(source),
+        store_(store),
         key_prefix_(std::to_string(statement_id) + "/"),
         entries_(source.source_id, statement_id) {}
 
@@ -98,6 +99,7 @@ class IngestSink final : public core::RowSink {
     }
     pending_.push_back({place, std::string(raw.substr(0, raw_bytes_max)), entry.currency, entry.kind,
                         entry.amount, entry.fee.value_or(core::Decimal())});
+    store_.row(place.row_no, entry);
     entries_.insert(key, entry);
     if (++rows_ % pg::Progress::report_rows == 0) pg::Progress::rows_done(rows_);
     if (pending_.size() >= flush_rows) flush();
@@ -151,6 +153,7 @@ class IngestSink final : public core::RowSink {
   };
 
   const FileSource& source_;
+  pg::KeptFile& store_;
   std::string key_prefix_;
   pg::EntrySink entries_;
   std::deque<Pending> pending_;
@@ -161,41 +164,6 @@ class IngestSink final : public core::RowSink {
   std::int64_t refused_ = 0;
   std::optional<core::TimestampTz> first_;
   std::optional<core::TimestampTz> last_;
-};
-
-std::string hex(std::string_view bytes) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (char c : bytes) {
-    text += digits[static_cast<unsigned char>(c) >> 4];
-    text += digits[static_cast<unsigned char>(c) & 15];
-  }
-  return text;
-}
-
-Oid raw_owner_of(Oid function) {
-  const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
-  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
-  ReleaseSysCache(tuple);
-  return owner;
-}
-
-// The rights of a function's owner for as long as this lives, as SECURITY DEFINER gives them.
-class ActingOwner {
- public:
-  explicit ActingOwner(Oid function) {
-    const Oid owner = pg::guarded([=] { return raw_owner_of(function); });
-    GetUserIdAndSecContext(&user_, &context_);
-    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE);
-  }
-  ~ActingOwner() { SetUserIdAndSecContext(user_, context_); }
-  ActingOwner(const ActingOwner&) = delete;
-  ActingOwner& operator=(const ActingOwner&) = delete;
-
- private:
-  Oid user_ = InvalidOid;
-  int context_ = 0;
 };
 
 FileSource load_source(const std::string& name) {
@@ -222,16 +190,22 @@ FileSource load_source(const std::string& name) {
           spi.text(0, 5)};
 }
 
+void require_access(const FileSource& source) {
+  Spi spi;
+  spi.run("SELECT reconcile.require_access($1, nullif($2, ''))",
+          {Argument::text(source.channel), Argument::text(source.account)});
+}
+
 // One ingestion, from the open file to the statement's final state.
 class Ingestion {
  public:
-  Ingestion(FileSource source, const std::string& path, std::optional<core::Date> day)
+  Ingestion(FileSource source, const std::string& path, std::string file_name, std::optional<core::Date> day)
       : source_(std::move(source)),
         day_(day),
         channel_(pg::load_channel(source_.channel)),
         format_(pg::load_format(source_.format, zones_)),
         file_(path),
-        file_name_(path.substr(path.rfind('/') + 1)) {}
+        file_name_(std::move(file_name)) {}
 
   std::int64_t run();
 
@@ -268,7 +242,7 @@ std::optional<std::int64_t> Ingestion::already_there(const std::string& hash) {
   spi.run(
       "SELECT s.statement_id, s.state FROM reconcile.statement s WHERE s.source_id = $1 AND s.sha256 = "
       "decode($2, 'hex')",
-      {Argument::int4(source_.source_id), Argument::text(hex(hash))});
+      {Argument::int4(source_.source_id), Argument::text(pg::hex(hash))});
   if (spi.rows() == 0) return std::nullopt;
   const std::int64_t found = spi.int8(0, 0);
   if (spi.text(0, 1) == "superseded") {
@@ -288,7 +262,7 @@ void Ingestion::refuse_other_books_file(const std::string& hash) const {
       "SELECT f.name, s.book, s.statement_id FROM reconcile.statement s JOIN reconcile.source f USING "
       "(source_id) WHERE s.channel = $1 AND s.book <> $2 AND s.sha256 = decode($3, 'hex') "
       "AND s.state IN ('accepted', 'control_mismatch') LIMIT 1",
-      {Argument::text(source_.channel), Argument::text(source_.book), Argument::text(hex(hash))});
+      {Argument::text(source_.channel), Argument::text(source_.book), Argument::text(pg::hex(hash))});
   if (spi.rows() == 0) return;
   throw Rejected{"source \"" + spi.text(0, 0) + "\" has the same bytes in its " + spi.text(0, 1) +
                  " book, as statement " + std::to_string(spi.int8(0, 2)) +
@@ -313,7 +287,7 @@ void Ingestion::begin(const std::string& hash) {
       "RETURNING statement_id",
       {Argument::int4(source_.source_id), Argument::text(source_.channel),
        source_.account.empty() ? Argument::null(TEXTOID) : Argument::text(source_.account),
-       Argument::text(source_.book), Argument::text(file_name_), Argument::text(hex(hash)),
+       Argument::text(source_.book), Argument::text(file_name_), Argument::text(pg::hex(hash)),
        Argument::int8(file_.bytes()), Argument::text(format_.name), Argument::int4(format_.version)});
   statement_id_ = spi.int8(0, 0);
 }
@@ -540,7 +514,9 @@ std::int64_t Ingestion::run() {
   Progress::phase(pg::Phase::waiting_for_lock);
   if (const auto found = already_there(hash)) return *found;
   begin(hash);
-  IngestSink sink(source_, statement_id_);
+  pg::KeptFile kept(source_.source_id, pg::hex(hash));
+  kept.keep_original(file_, file_name_);
+  IngestSink sink(source_, statement_id_, kept);
   std::optional<Rejected> rejected;
   try {
     pg::in_subtransaction([&] {
@@ -552,6 +528,7 @@ std::int64_t Ingestion::run() {
       if (replaced) remove_entries(*replaced);
       Progress::phase(pg::Phase::writing);
       finish(sink, replaced);
+      kept.keep_normalised(format_.name, format_.version);
     });
   } catch (const Rejected& reason) {
     rejected = reason;
@@ -584,15 +561,24 @@ PG_RECONCILE_FUNCTION(reconcile_ingest_file) {
     throw core::Error(core::sqlstate::null_value_not_allowed, "ingest_file needs a source and a path", {},
                       "Name a row of reconcile.source_status, and a file on this server by its full path.");
   }
-  const ActingOwner owner(fcinfo->flinfo->fn_oid);
+  const pg::ActingOwner owner(fcinfo->flinfo->fn_oid);
   FileSource source = load_source(std::string(pg::payload_in_place(fcinfo->args[0].value)));
   const std::string path = pg::allowed_path(pg::payload_in_place(fcinfo->args[1].value), caller);
-  {
-    Spi spi;
-    spi.run("SELECT reconcile.require_access($1, nullif($2, ''))",
-            {Argument::text(source.channel), Argument::text(source.account)});
-  }
+  require_access(source);
   std::optional<core::Date> day;
   if (!PG_ARGISNULL(2)) day = DatumGetDateADT(fcinfo->args[2].value);
-  PG_RETURN_INT64(Ingestion(std::move(source), path, day).run());
+  PG_RETURN_INT64(Ingestion(std::move(source), path, path.substr(path.rfind('/') + 1), day).run());
+}
+
+// A file of the store, by its path there; who may call this is said by its grants.
+PG_RECONCILE_FUNCTION(reconcile_ingest_stored) {
+  pg::require_utf8_database();
+  const pg::ActingOwner owner(fcinfo->flinfo->fn_oid);
+  FileSource source = load_source(std::string(pg::payload_in_place(fcinfo->args[0].value)));
+  const std::string path = pg::path_in_store(pg::payload_in_place(fcinfo->args[1].value));
+  std::string file_name(pg::payload_in_place(fcinfo->args[2].value));
+  require_access(source);
+  std::optional<core::Date> day;
+  if (!PG_ARGISNULL(3)) day = DatumGetDateADT(fcinfo->args[3].value);
+  PG_RETURN_INT64(Ingestion(std::move(source), path, std::move(file_name), day).run());
 }

@@ -19,16 +19,23 @@ struct RawField {
 // positions.
 struct RawRecord {
   std::span<const RawField> fields;
+  std::span<const RawField> context = {};  // what is known about the record from elsewhere: "@account"
 
   [[nodiscard]] const RawField* find(std::string_view name, std::size_t& position_hint) const {
-    if (position_hint < fields.size() && fields[position_hint].name == name) return &fields[position_hint];
-    for (std::size_t i = 0; i < fields.size(); i++) {
-      if (fields[i].name == name) {
+    if (position_hint < fields.size() + context.size() && at(position_hint).name == name)
+      return &at(position_hint);
+    for (std::size_t i = 0; i < fields.size() + context.size(); i++) {
+      if (at(i).name == name) {
         position_hint = i;
-        return &fields[i];
+        return &at(i);
       }
     }
     return nullptr;
+  }
+
+ private:
+  [[nodiscard]] const RawField& at(std::size_t i) const {
+    return i < fields.size() ? fields[i] : context[i - fields.size()];
   }
 };
 

@@ -34,34 +34,28 @@ std::string_view verdict_name(ControlVerdict verdict) {
   return "none";
 }
 
-ControlTally::ControlTally(const FormatDocument& format) : format_(format) {
+ControlTally::ControlTally(const FormatDocument& format) : format_(format), splitter_(format.shape) {
   for (const ControlRule& rule : format.controls) {
     first_of_rule_.push_back(running_.size());
-    for (const Total& total : rule.totals) running_.push_back({&total, std::nullopt, false, {}, {}, 0});
+    for (const Total& total : rule.totals) running_.push_back({&total, 0, false, {}, {}, 0});
   }
 }
 
-void ControlTally::bind(const std::vector<std::string>& columns) {
-  for (Running& running : running_) {
-    const auto found = std::find(columns.begin(), columns.end(), running.total->column);
-    if (found != columns.end()) running.column = static_cast<std::size_t>(found - columns.begin());
-  }
-}
-
-bool ControlTally::weigh(std::string_view type, const std::vector<std::string_view>& values, BadRow& bad,
-                         std::string& reason) {
+bool ControlTally::weigh(std::string_view type, const RawRecord& record, BadRow& bad, std::string& reason) {
   for (Running& running : running_) {
     const auto& types = running.total->types;
     running.applies = types.empty() || std::find(types.begin(), types.end(), type) != types.end();
     running.weight = Decimal();
-    if (!running.applies || !running.column || running.total->kind != Total::Kind::sum) continue;
-    const std::string_view text = mapping::trimmed(values[*running.column]);
+    if (!running.applies || running.total->kind != Total::Kind::sum) continue;
+    const RawField* field = record.find(running.total->column, running.position);
+    const std::string_view text =
+        field != nullptr && field->value ? mapping::trimmed(*field->value) : std::string_view();
     if (text.empty()) continue;
     const auto weight = format_.number_format.parse(text, reason);
     if (!weight) {
       bad.field = "control";
       bad.column = running.total->column;
-      bad.value = values[*running.column];
+      bad.value = *field->value;
       return false;
     }
     running.weight = *weight;
@@ -85,10 +79,10 @@ void ControlTally::state(std::size_t running, std::string text) {
   }
 }
 
-void ControlTally::read_line(std::string_view line, CsvSplitter& splitter) {
+void ControlTally::read_line(std::string_view line) {
   std::string problem;
   if (open_table_) {
-    const auto* values = splitter.split(line, problem);
+    const auto* values = splitter_.split(line, problem);
     if (values != nullptr) {
       for (std::size_t i = 0; i < values->size() && i < table_map_.size(); i++) {
         if (table_map_[i]) state(*table_map_[i], std::string(mapping::trimmed((*values)[i])));
@@ -108,7 +102,7 @@ void ControlTally::read_line(std::string_view line, CsvSplitter& splitter) {
       }
       continue;
     }
-    const auto* names = splitter.split(line, problem);
+    const auto* names = splitter_.split(line, problem);
     if (names == nullptr) continue;
     std::vector<std::string> found;
     for (std::string_view name : *names) found.push_back(column_name(name));
@@ -126,14 +120,16 @@ void ControlTally::read_line(std::string_view line, CsvSplitter& splitter) {
   }
 }
 
-void ControlTally::close(bool stop_seen, StatementSummary& summary) const {
-  bool agrees = true;
-  for (const Stated& stated : stated_) {
-    const Running& running = running_[stated.running];
+void ControlTally::close(StatementSummary& summary) const {
+  bool agrees = std::all_of(summary.controls.begin(), summary.controls.end(),
+                            [](const ControlLine& line) { return line.agrees; });
+  const bool stated = !stated_.empty() || !summary.controls.empty();
+  for (const Stated& total_stated : stated_) {
+    const Running& running = running_[total_stated.running];
     const Total& total = *running.total;
     std::string reason;
-    const auto value = format_.number_format.parse(stated.text, reason);
-    ControlLine line{total.name, stated.text, {}, false};
+    const auto value = format_.number_format.parse(total_stated.text, reason);
+    ControlLine line{total.name, total_stated.text, {}, false};
     if (total.kind == Total::Kind::count) {
       line.computed = std::to_string(running.count);
       line.agrees = value && *value == *Decimal::parse(line.computed);
@@ -152,13 +148,9 @@ void ControlTally::close(bool stop_seen, StatementSummary& summary) const {
         {"totals", "more than " + std::to_string(stated_max), "the rest of them is not compared", false});
     agrees = false;
   }
-  if (format_.stop && format_.stop_required) {
-    if (!stop_seen) summary.controls.push_back({"end mark", "", "the file ends before its end mark", false});
-    agrees = agrees && stop_seen;
-  }
   if (!agrees) {
     summary.verdict = ControlVerdict::mismatch;
-  } else if (!stated_.empty()) {
+  } else if (stated) {
     summary.verdict = ControlVerdict::agreed;
   } else {
     summary.verdict = format_.controls.empty() ? ControlVerdict::none : ControlVerdict::missing;

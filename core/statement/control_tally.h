@@ -17,26 +17,23 @@ class ControlTally {
  public:
   explicit ControlTally(const FormatDocument& format);
 
-  // The columns of the header are known: where the columns that totals add up stand.
-  void bind(const std::vector<std::string>& columns);
-
   // Reads the columns that totals add up. False when one of them is no amount: the row is bad.
-  bool weigh(std::string_view type, const std::vector<std::string_view>& values, BadRow& bad,
-             std::string& reason);
+  bool weigh(std::string_view type, const RawRecord& record, BadRow& bad, std::string& reason);
   // The row that was weighed last has been taken in (as an entry or as a row that is no movement).
   void add();
 
   // A line outside the data: it may state totals.
-  void read_line(std::string_view line, CsvSplitter& splitter);
+  void read_line(std::string_view line);
 
-  // Compares. Only what the file states is compared.
-  void close(bool stop_seen, StatementSummary& summary) const;
+  // Compares, and says what follows from these lines and from those that `summary` has already. Only what
+  // the file states is compared.
+  void close(StatementSummary& summary) const;
 
  private:
   struct Running {
     const Total* total;
-    std::optional<std::size_t> column;
-    bool applies = false;  // to the row weighed last
+    std::size_t position = 0;  // of the column, in the record weighed last
+    bool applies = false;      // to the row weighed last
     Decimal weight;
     Decimal sum;
     std::int64_t count = 0;
@@ -51,6 +48,7 @@ class ControlTally {
   };
 
   const FormatDocument& format_;
+  CsvSplitter splitter_;
   std::vector<Running> running_;
   std::vector<std::size_t> first_of_rule_;
   std::vector<Stated> stated_;

@@ -1,18 +1,23 @@
 #include "core/statement/declarative_reader.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "core/mapping/expression.h"
+#include "core/statement/control_tally.h"
+#include "core/statement/framers.h"
 
 namespace pg_reconcile::core {
 namespace {
 
 constexpr std::size_t raw_bytes_max = 2048;
-constexpr std::size_t record_lines_max = 100;
 constexpr std::size_t warnings_max = 100;  // a file may repeat a bad line without end
-constexpr std::size_t record_bytes_max = 1048576;
+constexpr std::size_t controls_max = 1000;
+constexpr std::size_t meta_max = 1000;
 
 MappingDefaults complete(MappingDefaults defaults, const FormatDocument& format) {
   if (defaults.book.empty()) defaults.book = format.book;
@@ -23,118 +28,167 @@ MappingDefaults complete(MappingDefaults defaults, const FormatDocument& format)
   return defaults;
 }
 
-// A line that outlives the reader's buffer.
-struct HeldLine {
-  std::string bytes;
-  std::string text;
-  Line line;
-};
+bool is_balance(std::string_view name) {
+  return name == "opening_balance" || name == "closing_balance";
+}
 
 // One reading of one file.
-class Reading {
+class Reading final : public FrameSink {
  public:
-  Reading(const FormatDocument& format, Normaliser& normaliser, ByteSource& source,
-          std::string_view file_name, RowSink& sink, Interrupts& interrupts)
-      : format_(format),
-        normaliser_(normaliser),
-        lines_(source, format.charsets, interrupts),
-        splitter_(format.shape),
-        tally_(format),
-        sink_(sink),
-        file_name_(file_name) {}
+  Reading(const FormatDocument& format, Normaliser& normaliser, std::string_view file_name, RowSink& sink)
+      : format_(format), normaliser_(normaliser), sink_(sink), file_name_(file_name), tally_(format) {
+    begin_statement();
+  }
 
-  StatementSummary run();
+  std::vector<StatementSummary> finish();
+
+  void meta(std::string_view name, std::string_view value) override;
+  void record(const FrameRecord& record) override;
+  void bad(const BadRow& row) override;
+  void bad_outside(const BadRow& row) override;
+  void control(ControlLine line) override;
+  void warn(std::string text) override;
+  void next_statement() override;
+  void reject(std::string reason) override;
+  [[nodiscard]] bool stopped() const override { return rejected_.has_value(); }
+  void outside(std::string_view text) override;
+  void columns(std::string_view type, std::string_view line, std::span<const std::string> names) override;
+  void empty() override;
 
  private:
-  enum class Part { preamble, data, footer };
-
   const FormatDocument& format_;
   Normaliser& normaliser_;
-  LineReader lines_;
-  CsvSplitter splitter_;
-  ControlTally tally_;
   RowSink& sink_;
   std::string file_name_;
-  StatementSummary summary_;
-  Part part_ = Part::preamble;
-  bool stop_seen_ = false;
-  std::int64_t bad_data_rows_ = 0;
-  std::deque<HeldLine> held_;
-  HeldLine current_;
+  std::optional<std::string> rejected_;
+  std::vector<StatementSummary> done_;
+  std::set<std::string, std::less<>> columns_;  // of all record types that the file has named
+  bool columns_checked_ = false;
+  std::int64_t rows_ = 0;  // of the file
+  std::int64_t bad_rows_ = 0;
 
-  std::vector<std::string> columns_;
-  std::optional<std::size_t> free_text_;
-  std::optional<std::size_t> record_column_;
-  std::vector<RawField> fields_;  // the columns, then @kind, then what meta found
-  std::string kind_;
-  std::vector<std::pair<std::string, std::string>> meta_fields_;
-  Entry entry_;
-  Rejection rejection_;
+  // The statement under way.
+  StatementSummary summary_;
+  std::optional<ControlTally> tally_;
+  std::int64_t bad_data_rows_ = 0;
+  bool said_ = false;  // anything has been said of it
   bool one_account_ = true;
 
-  bool next(Line& line);
-  void take_file_name();
-  void take_meta(std::string_view line);
+  // What the map sees of the statement beside the record: "@kind", "@record", "@file_name" and the facts.
+  std::map<std::string, std::string> context_texts_;
+  std::vector<RawField> context_;
+  std::set<std::string, std::less<>> provisional_;  // facts that only the file's name has told so far
+  bool context_stale_ = true;
+  std::string kind_;
+  std::size_t record_position_ = 0;
+  Entry entry_;
+  Rejection rejection_;
+
+  void begin_statement();
+  void close_statement();
+  void store_meta(const std::string& name, std::string value);
+  void take(const MetaRule& rule, std::string_view text);
   void take_dates();
-  bool begin_data(std::vector<std::string> columns);
-  [[nodiscard]] std::optional<std::vector<std::string>> header_names(std::string_view line);
-  [[nodiscard]] bool may_be_data(const Line& line);
-  [[nodiscard]] bool says_empty();
-  bool try_header(const Line& line);
-  void outside_line(const Line& line);
-  void data_line(Line& line);
-  bool join_quoted(Line& line);
-  void row(const Line& line);
+  void check_columns();
+  void refresh_context();
+  void set_aside(BadRow row, std::int64_t row_no);
   bool classify(std::string_view type, BadRow& bad, bool& skip);
-  const std::vector<std::string_view>* values_of(const Line& line, std::string& reason);
-  void bad(const Line& line, BadRow& bad, std::string_view reason, bool is_row);
-  void finish();
+  [[nodiscard]] std::optional<Decimal> balance(const char* name) const;
 };
 
-bool Reading::next(Line& line) {
-  if (held_.empty()) return lines_.next(line);
-  current_ = std::move(held_.front());
-  held_.pop_front();
-  line = current_.line;
-  line.bytes = current_.bytes;
-  line.text = current_.text;
-  return true;
-}
-
-void Reading::take_file_name() {
+void Reading::begin_statement() {
+  summary_ = StatementSummary();
+  provisional_.clear();
+  tally_.emplace(format_);
+  bad_data_rows_ = 0;
+  said_ = false;
+  one_account_ = true;
+  context_stale_ = true;
   for (const MetaRule& rule : format_.meta) {
-    if (rule.place != MetaRule::Place::file_name || summary_.meta.contains(rule.name)) continue;
-    boost::cmatch match;
-    if (!search(file_name_, rule.pattern, match)) continue;
-    std::string value = rule.value.value_or(match[1].str());
-    if (rule.date_format) {
-      const auto written = rule.date_format->parse(value);
-      if (!written) continue;
-      value = date_text(written->date);
-    }
-    summary_.meta.emplace(rule.name, std::move(value));
+    if (rule.place == MetaRule::Place::file_name) take(rule, file_name_);
   }
+  for (const auto& [name, value] : summary_.meta) provisional_.insert(name);
 }
 
-void Reading::take_meta(std::string_view line) {
-  for (const MetaRule& rule : format_.meta) {
-    if (rule.place != MetaRule::Place::lines || summary_.meta.contains(rule.name)) continue;
-    boost::cmatch match;
-    if (!search(line, rule.pattern, match)) continue;
-    std::string value = rule.value.value_or(match[1].str());
-    if (rule.date_format) {
-      const auto written = rule.date_format->parse(mapping::trimmed(value));
-      if (!written) {
-        if (summary_.warnings.size() < warnings_max) {
-          summary_.warnings.push_back(rule.name + ": '" + value + "' is no date written as " +
-                                      rule.date_format->pattern());
-        }
-        continue;
+void Reading::store_meta(const std::string& name, std::string value) {
+  if (summary_.meta.size() >= meta_max && !summary_.meta.contains(name)) return;
+  summary_.meta.insert_or_assign(name, std::move(value));
+  context_stale_ = true;
+}
+
+// What a pattern finds is taken once: a preamble comes before texts that look like it. What the preamble says
+// comes before what the file is called.
+void Reading::take(const MetaRule& rule, std::string_view text) {
+  if (summary_.meta.contains(rule.name) && !provisional_.contains(rule.name)) return;
+  boost::cmatch match;
+  if (!search(text, rule.pattern, match)) return;
+  std::string value = rule.value.value_or(match[1].str());
+  if (rule.date_format) {
+    const auto written = rule.date_format->parse(mapping::trimmed(value));
+    if (!written) {
+      if (rule.place == MetaRule::Place::lines) {
+        warn(rule.name + ": '" + value + "' is no date written as " + rule.date_format->pattern());
       }
-      value = date_text(written->date);
+      return;
     }
-    summary_.meta.emplace(rule.name, std::move(value));
+    value = date_text(written->date);
+  } else if (is_balance(rule.name)) {
+    std::string reason;
+    const auto amount = format_.number_format.parse(mapping::trimmed(value), reason);
+    if (!amount) return warn(rule.name + ": '" + value + "' " + reason);
+    value = amount->to_string(2);
   }
+  provisional_.erase(rule.name);
+  store_meta(rule.name, std::move(value));
+}
+
+void Reading::meta(std::string_view name, std::string_view value) {
+  said_ = true;
+  store_meta(std::string(name), std::string(value));
+}
+
+void Reading::outside(std::string_view text) {
+  for (const MetaRule& rule : format_.meta) {
+    if (rule.place == MetaRule::Place::lines) take(rule, text);
+  }
+  tally_->read_line(text);
+}
+
+void Reading::columns(std::string_view type, std::string_view line, std::span<const std::string> names) {
+  for (const MetaRule& rule : format_.meta) {
+    if (rule.place == MetaRule::Place::lines) take(rule, line);
+  }
+  provisional_.clear();
+  columns_.insert(names.begin(), names.end());
+  if (type.empty()) check_columns();
+}
+
+// What the map reads and no record type of the file has.
+void Reading::check_columns() {
+  columns_checked_ = true;
+  if (columns_.empty()) return;
+  std::string missing;
+  const auto need = [&](const std::string& name) {
+    if (name.starts_with("@") || format_.optional_columns.contains(name) || columns_.contains(name)) return;
+    missing += (missing.empty() ? "" : ", ") + name;
+  };
+  for (const std::string& name : normaliser_.columns()) need(name);
+  if (!format_.record.column.empty()) need(format_.record.column);
+  if (!missing.empty()) reject("the header lacks columns that the format reads: " + missing);
+}
+
+void Reading::refresh_context() {
+  take_dates();
+  context_texts_.clear();
+  context_texts_["@file_name"] = file_name_;
+  for (const auto& [name, value] : summary_.meta) context_texts_["@" + name] = value;
+  context_.clear();
+  context_.push_back({"@kind", std::nullopt});
+  context_.push_back({"@record", std::nullopt});
+  for (const auto& [name, value] : context_texts_) {
+    if (name != "@kind" && name != "@record") context_.push_back({name, std::string_view(value)});
+  }
+  context_stale_ = false;
 }
 
 // The one day of the statement: stated, or the period's when it has one day.
@@ -154,219 +208,38 @@ void Reading::take_dates() {
     summary_.business_date = start;
 }
 
-bool Reading::begin_data(std::vector<std::string> columns) {
-  std::unordered_set<std::string> taken;
-  std::unordered_map<std::string, int> repeats;  // a header may be one name, 4096 times
-  for (std::string& column : columns) {
-    const auto alias = format_.aliases.find(column);
-    if (alias != format_.aliases.end()) column = alias->second;
-    std::string name = column;
-    for (int& n = repeats.try_emplace(column, 1).first->second; !taken.insert(name).second;) {
-      name = column + " (" + std::to_string(++n) + ")";
-    }
-    column = std::move(name);
-  }
-  columns_ = std::move(columns);
-  part_ = Part::data;
-  tally_.bind(columns_);
-
-  const auto position = [&](const std::string& name) -> std::optional<std::size_t> {
-    const auto found = std::find(columns_.begin(), columns_.end(), name);
-    if (found == columns_.end()) return std::nullopt;
-    return static_cast<std::size_t>(found - columns_.begin());
-  };
-  if (format_.free_text) free_text_ = position(*format_.free_text);
-  if (!format_.record.column.empty()) record_column_ = position(format_.record.column);
-  std::string missing;
-  const auto need = [&](const std::string& name) {
-    if (name.starts_with("@") || format_.optional_columns.contains(name) || position(name)) return;
-    missing += (missing.empty() ? "" : ", ") + name;
-  };
-  for (const std::string& name : normaliser_.columns()) need(name);
-  if (!format_.record.column.empty()) need(format_.record.column);
-  if (!missing.empty()) {
-    summary_.rejected = "the header lacks columns that the format reads: " + missing;
-    return false;
-  }
-  take_file_name();
-  take_dates();
-  fields_.clear();
-  for (const std::string& name : columns_) fields_.push_back({name, std::nullopt});
-  fields_.push_back({"@kind", std::nullopt});
-  meta_fields_.emplace_back("@file_name", file_name_);
-  for (const auto& [name, value] : summary_.meta) meta_fields_.emplace_back("@" + name, value);
-  for (const auto& [name, value] : meta_fields_) fields_.push_back({name, std::string_view(value)});
-  return true;
-}
-
-// The column names of a header line; nullopt: it is none.
-std::optional<std::vector<std::string>> Reading::header_names(std::string_view line) {
-  std::string problem;
-  const auto* values = splitter_.split(line, problem);
-  if (values == nullptr) return std::nullopt;
-  std::vector<std::string> names;
-  for (std::string_view value : *values) names.push_back(column_name(value));
-  const auto known = [&](const std::string& wanted) {
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      const auto alias = format_.aliases.find(name);
-      return name == wanted || (alias != format_.aliases.end() && alias->second == wanted);
-    });
-  };
-  if (!std::all_of(format_.header_columns.begin(), format_.header_columns.end(), known)) return std::nullopt;
-  return names;
-}
-
-bool Reading::try_header(const Line& line) {
-  auto names = header_names(line.text);
-  if (!names) return false;
-  take_meta(line.text);  // which columns there are may say which part of the day this is
-  begin_data(std::move(*names));
-  return true;
-}
-
-// A header, a row, or bytes that could be one. A row that the format no longer understands counts by its
-// width.
-bool Reading::may_be_data(const Line& line) {
-  if (!line.valid) return true;
-  boost::cmatch match;
-  if (format_.comment && search(line.text, *format_.comment, match)) return false;
-  if (format_.column_names.empty() && header_names(line.text)) return true;
-  constexpr std::size_t narrowest_row = 2;  // a sentence is one value
-  const std::size_t width =
-      format_.column_names.empty() ? format_.header_columns.size() : format_.column_names.size();
-  std::string problem;
-  const auto* values = splitter_.split(line.text, problem);
-  return values != nullptr && values->size() >= std::max(width, narrowest_row);
-}
-
-// A short answer in place of a statement: one of the format's texts, and nothing that could be data. The text
-// alone proves nothing: a customer may have written it into a row.
-bool Reading::says_empty() {
-  if (format_.empty_texts.empty()) return false;
-  const auto file = lines_.short_file();
-  if (!file) return false;
-  MemorySource source(*file);
-  NoInterrupts interrupts;
-  LineReader lines(source, format_.charsets, interrupts);
-  bool said = false;
-  for (Line line; lines.next(line);) {
-    if (may_be_data(line)) return false;
-    said = said ||
-           std::any_of(format_.empty_texts.begin(), format_.empty_texts.end(),
-                       [&](const std::string& text) { return line.text.find(text) != std::string::npos; });
-  }
-  return said;
-}
-
-void Reading::outside_line(const Line& line) {
-  if (!line.valid) {
-    BadRow row;
-    bad(line, row, "is outside the data, and its bytes are no valid text", false);
-    return;
-  }
-  take_meta(line.text);
-  tally_.read_line(line.text, splitter_);
-}
-
-void Reading::bad(const Line& line, BadRow& row, std::string_view reason, bool is_row) {
-  const std::string raw = printable(line.bytes, raw_bytes_max);
+void Reading::set_aside(BadRow row, std::int64_t row_no) {
+  said_ = true;
+  const std::string raw = printable(row.raw, raw_bytes_max);
   const std::string value = printable(row.value, raw_bytes_max);
-  row.place = {is_row ? summary_.rows : 0, line.number, line.offset};
+  row.place.row_no = row_no;
   row.raw = raw;
   row.value = value;
-  row.reason = reason;
   summary_.bad_rows++;
-  if (is_row) bad_data_rows_++;
+  bad_rows_++;
+  if (row_no != 0) bad_data_rows_++;
   sink_.bad_row(row);
   if (format_.on_bad_row == FormatDocument::OnBadRow::reject_file) {
-    summary_.rejected = "line " + std::to_string(line.number) +
-                        " is bad, and the format rejects the file for that: " +
-                        (row.field.empty() ? "it " : std::string(row.field) + " ") + std::string(reason);
-  } else if (summary_.bad_rows >= DeclarativeReader::bad_rows_max) {
-    summary_.rejected = "it has " + std::to_string(summary_.bad_rows) +
-                        " bad rows: is it really in the format " + format_.name + "?";
+    reject("line " + std::to_string(row.place.line) + " is bad, and the format rejects the file for that: " +
+           (row.field.empty() ? "it " : std::string(row.field) + " ") + std::string(row.reason));
+  } else if (bad_rows_ >= DeclarativeReader::bad_rows_max) {
+    reject("it has " + std::to_string(bad_rows_) + " bad rows: is it really in the format " + format_.name +
+           "?");
   }
 }
 
-// A quoted value that goes on in the next line: joins the lines, or, when its end never comes, gives them
-// back.
-bool Reading::join_quoted(Line& line) {
-  std::deque<HeldLine> taken;
-  std::string text(line.text);
-  std::string bytes(line.bytes);
-  Line more;
-  while (taken.size() < record_lines_max && text.size() < record_bytes_max && next(more)) {
-    taken.push_back({std::string(more.bytes), std::string(more.text), more});
-    if (!more.valid) break;
-    text += '\n';
-    text += more.text;
-    bytes += '\n';
-    bytes += more.bytes;
-    if (splitter_.is_open(text)) continue;
-    current_.text = std::move(text);
-    current_.bytes = std::move(bytes);
-    line.text = current_.text;
-    line.bytes = current_.bytes;
-    line.terminated = more.terminated;
-    return true;
-  }
-  held_.insert(held_.begin(), std::make_move_iterator(taken.begin()), std::make_move_iterator(taken.end()));
-  return false;
-}
-
-void Reading::data_line(Line& line) {
-  if (line.valid && mapping::trimmed(line.text).empty()) return;
-  boost::cmatch match;
-  if (line.valid && format_.stop && search(line.text, *format_.stop, match)) {
-    part_ = Part::footer;
-    stop_seen_ = true;
-    return outside_line(line);
-  }
-  if (line.valid && format_.comment && search(line.text, *format_.comment, match)) return outside_line(line);
+void Reading::bad(const BadRow& row) {
+  if (stopped()) return;
   summary_.rows++;
-  BadRow none;
-  if (line.too_long) return bad(line, none, "is longer than 1 MB", true);
-  if (!line.valid) {
-    return bad(line, none,
-               line.terminated ? "has bytes that are no valid text"
-                               : "has bytes that are no valid text, and the file ends inside it",
-               true);
-  }
-  if (splitter_.is_open(line.text)) {
-    const std::string text(line.text);  // next() moves the reader's buffer on
-    const std::string bytes(line.bytes);
-    Line first = line;
-    first.text = text;
-    first.bytes = bytes;
-    if (!join_quoted(first)) return bad(first, none, "has a quoted value that never ends", true);
-    return row(first);
-  }
-  row(line);
+  set_aside(row, ++rows_);
 }
 
-const std::vector<std::string_view>* Reading::values_of(const Line& line, std::string& reason) {
-  const auto* values = splitter_.split(line.text, reason);
-  if (values == nullptr) return nullptr;
-  const std::size_t width = columns_.size();
-  if (values->size() > width) {
-    if (free_text_) {
-      splitter_.rejoin(line.text, width, *free_text_);
-      return values;
-    }
-    // Separators at the end of the row that nobody named are no values.
-    const bool surplus_is_empty =
-        std::all_of(values->begin() + static_cast<std::ptrdiff_t>(width), values->end(),
-                    [](std::string_view value) { return value.empty(); });
-    if (surplus_is_empty) return values;
-  }
-  if (values->size() == width) return values;
-  reason = "has " + std::to_string(values->size()) + " values where the header has " + std::to_string(width);
-  if (!line.terminated && values->size() < width) reason += ", and the file ends inside it";
-  return nullptr;
+void Reading::bad_outside(const BadRow& row) {
+  if (!stopped()) set_aside(row, 0);
 }
 
 bool Reading::classify(std::string_view type, BadRow& row, bool& skip) {
-  const auto found = format_.record.kinds.find(std::string(type));
+  const auto found = format_.record.kinds.find(type);
   if (found == format_.record.kinds.end()) {
     skip = format_.record.skip_unknown;
     row.field = "kind";
@@ -379,33 +252,49 @@ bool Reading::classify(std::string_view type, BadRow& row, bool& skip) {
   return true;
 }
 
-void Reading::row(const Line& line) {
+void Reading::record(const FrameRecord& framed) {
+  if (stopped()) return;
+  if (!columns_checked_) check_columns();
+  if (stopped()) return;
+  said_ = true;
+  provisional_.clear();
+  if (context_stale_) refresh_context();
+  summary_.rows++;
+  rows_++;
+  context_[1].value = framed.type;
+  const RawRecord record{framed.fields, context_};
   BadRow row;
-  std::string reason;
-  const auto* values = values_of(line, reason);
-  if (values == nullptr) return bad(line, row, reason, true);
-  std::string_view type;
+  row.place = framed.place;
+  row.raw = framed.raw;
+  const auto bad_record = [&](std::string_view reason) {
+    row.reason = reason;
+    set_aside(row, rows_);
+  };
+
+  std::string_view type = framed.type;
+  if (!format_.record.column.empty()) {
+    const RawField* field = record.find(format_.record.column, record_position_);
+    if (field != nullptr && field->value) type = mapping::trimmed(*field->value);
+  }
   bool skip = false;
-  if (record_column_) {
-    type = mapping::trimmed((*values)[*record_column_]);
-    if (!classify(type, row, skip))
-      return bad(line, row, "is a row type that the format does not know", true);
+  context_[0].value.reset();
+  if (!format_.record.kinds.empty()) {
+    if (!classify(type, row, skip)) return bad_record("is a row type that the format does not know");
+    context_[0].value = kind_;
   }
   if (!skip) {
-    for (std::size_t i = 0; i < columns_.size(); i++) fields_[i].value = (*values)[i];
-    fields_[columns_.size()].value =
-        record_column_ ? std::optional<std::string_view>(kind_) : std::optional<std::string_view>();
-    const NormaliseOutcome outcome = normaliser_.normalise({fields_}, entry_, rejection_);
+    const NormaliseOutcome outcome = normaliser_.normalise(record, entry_, rejection_);
     if (outcome == NormaliseOutcome::rejected) {
       row.field = rejection_.field;
       row.column = rejection_.column;
       row.value = rejection_.value;
-      return bad(line, row, rejection_.reason, true);
+      return bad_record(rejection_.reason);
     }
     skip = outcome == NormaliseOutcome::skipped;
   }
-  if (!tally_.weigh(type, *values, row, reason)) return bad(line, row, reason, true);
-  tally_.add();
+  std::string reason;
+  if (!tally_->weigh(type, record, row, reason)) return bad_record(reason);
+  tally_->add();
   if (skip) {
     summary_.skipped++;
     return;
@@ -414,31 +303,47 @@ void Reading::row(const Line& line) {
   if (summary_.entries == 0) summary_.account = entry_.account;
   one_account_ = one_account_ && summary_.account == entry_.account;
   summary_.entries++;
-  sink_.row({summary_.rows, line.number, line.offset}, line.bytes, entry_);
+  sink_.row({rows_, framed.place.line, framed.place.byte_offset}, framed.raw, entry_);
 }
 
-void Reading::finish() {
-  if (part_ == Part::preamble && !summary_.rejected) {
-    std::string names;
-    for (const std::string& name : format_.header_columns) names += (names.empty() ? "" : ", ") + name;
-    summary_.rejected = lines_.bytes_read() == 0 ? std::string("it is empty: 0 bytes")
-                                                 : "no header line with the columns " + names + " was found";
+void Reading::control(ControlLine line) {
+  said_ = true;
+  if (summary_.controls.size() < controls_max) {
+    summary_.controls.push_back(std::move(line));
+  } else if (summary_.controls.size() == controls_max) {
+    summary_.controls.push_back(
+        {"totals", "more than " + std::to_string(controls_max), "the rest of them is not compared", false});
   }
-  take_file_name();
+}
+
+void Reading::warn(std::string text) {
+  if (summary_.warnings.size() < warnings_max) summary_.warnings.push_back(std::move(text));
+}
+
+void Reading::reject(std::string reason) {
+  if (!rejected_) rejected_ = std::move(reason);
+}
+
+void Reading::empty() {
+  said_ = true;
+  summary_.empty = true;
+}
+
+std::optional<Decimal> Reading::balance(const char* name) const {
+  const auto found = summary_.meta.find(name);
+  return found == summary_.meta.end() ? std::nullopt : Decimal::parse(found->second);
+}
+
+// What the statement says of itself is known now.
+void Reading::close_statement() {
   if (!one_account_) summary_.account.reset();
   const auto account = summary_.meta.find("account");
   if (account != summary_.meta.end()) summary_.account = account->second;
   take_dates();
-  std::string reason;
-  const auto balance = [&](const char* name) -> std::optional<Decimal> {
-    const auto found = summary_.meta.find(name);
-    if (found == summary_.meta.end()) return std::nullopt;
-    return format_.number_format.parse(mapping::trimmed(found->second), reason);
-  };
   summary_.opening_balance = balance("opening_balance");
   summary_.closing_balance = balance("closing_balance");
-  if (summary_.rejected) return;
-  tally_.close(stop_seen_, summary_);
+  if (stopped() || summary_.empty) return;
+  tally_->close(summary_);
   if (bad_data_rows_ > 0 && summary_.verdict != ControlVerdict::mismatch) {
     // Nobody else would miss them: without totals of its own, the file's own rows are the total.
     summary_.controls.push_back(
@@ -447,42 +352,46 @@ void Reading::finish() {
   }
   if (summary_.verdict == ControlVerdict::missing) {
     if (format_.missing_control == FormatDocument::MissingControl::reject) {
-      summary_.rejected = "it states no control totals";
+      reject("it states no control totals");
     } else {
-      summary_.warnings.emplace_back("the file states no control totals");
+      warn("the file states no control totals");
     }
   }
 }
 
-StatementSummary Reading::run() {
-  if (says_empty()) {
-    summary_.empty = true;
-    take_file_name();
-    take_dates();
-    return summary_;
+void Reading::next_statement() {
+  if (stopped() || !said_) return;
+  close_statement();
+  if (done_.size() + 1 >= DeclarativeReader::statements_max) {
+    return reject("it has more than " + std::to_string(DeclarativeReader::statements_max) + " statements");
   }
-  if (!format_.column_names.empty()) begin_data(format_.column_names);
-  Line line;
-  while (!summary_.rejected && next(line)) {
-    if (part_ == Part::data) {
-      data_line(line);
-    } else if (part_ == Part::footer || !line.valid || !try_header(line)) {
-      outside_line(line);
-    }
+  done_.push_back(std::move(summary_));
+  begin_statement();
+  sink_.next_statement();
+}
+
+std::vector<StatementSummary> Reading::finish() {
+  if (!stopped() && !summary_.empty && !columns_checked_) check_columns();
+  close_statement();
+  done_.push_back(std::move(summary_));
+  if (rejected_) {
+    for (StatementSummary& statement : done_) statement.rejected = rejected_;
   }
-  finish();
-  return summary_;
+  return std::exchange(done_, {});
 }
 
 }  // namespace
 
 DeclarativeReader::DeclarativeReader(FormatDocument format, MappingDefaults defaults, TimeZones& zones)
     : format_(std::move(format)),
-      normaliser_(Normaliser::compile(format_.map_text, complete(std::move(defaults), format_), zones)) {}
+      normaliser_(Normaliser::compile(format_.map_text, complete(std::move(defaults), format_), zones)),
+      framer_(make_framer(format_)) {}
 
-StatementSummary DeclarativeReader::read(ByteSource& source, std::string_view file_name, RowSink& sink,
-                                         Interrupts& interrupts) {
-  return Reading(format_, normaliser_, source, file_name, sink, interrupts).run();
+std::vector<StatementSummary> DeclarativeReader::read(ByteSource& source, std::string_view file_name,
+                                                      RowSink& sink, Interrupts& interrupts) {
+  Reading reading(format_, normaliser_, file_name, sink);
+  framer_->read(source, file_name, reading, interrupts);
+  return reading.finish();
 }
 
 }  // namespace pg_reconcile::core

@@ -1,10 +1,12 @@
 #include "core/statement/format_document.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "core/error.h"
 #include "core/mapping/expression.h"
 #include "core/mapping/vocabulary.h"
+#include "core/statement/framers.h"
 
 namespace pg_reconcile::core {
 namespace {
@@ -55,9 +57,13 @@ char one_character(const JsonNode& node, std::string_view expected) {
   return text[0];
 }
 
+// What frames have in common, and the shape of separated values, by which control tables are read too.
+// make_framer reads the rest.
 void read_frame(const JsonNode& node, FormatDocument& out) {
-  node.allow_only({"type", "separator", "quote", "prefix", "free_text", "comment", "number_format"});
-  (void)node.at("type", "csv").text_in({"csv"});
+  const JsonNode type = node.at("type", "the shape of the file: " + frame_type_names());
+  out.frame_type = type.is_text() ? type.text() : std::string();
+  if (find_frame_type(out.frame_type) == nullptr) type.expected(frame_type_names());
+  out.frame = node;
   if (const auto separator = node.find("separator")) {
     out.shape.separator = one_character(*separator, "one ASCII character, such as \",\" or \"\\t\"");
   }
@@ -139,7 +145,11 @@ void read_stop(const JsonNode& node, FormatDocument& out) {
 
 void read_record(const JsonNode& node, FormatDocument& out) {
   node.allow_only({"column", "kinds", "else"});
-  out.record.column = column_name(node.at("column", "the column that says what a row is").text());
+  if (const auto column = node.find("column")) {
+    out.record.column = column_name(column->text());
+  } else if (find_frame_type(out.frame_type)->is_table) {
+    (void)node.at("column", "the column that says what a row is");
+  }
   const JsonNode kinds = node.at("kinds", "an object: row type -> entry kind or \"skip\"");
   for (const auto& [type, kind] : kinds.members()) {
     const std::string word = kind.text();
@@ -151,6 +161,7 @@ void read_record(const JsonNode& node, FormatDocument& out) {
       kind.expected("\"skip\" or an entry kind (" + listed(entry_kinds) + ")");
     }
   }
+  if (out.record.kinds.empty()) kinds.expected("at least one row type");
   if (const auto otherwise = node.find("else")) {
     out.record.skip_unknown = otherwise->text_in({"reject", "skip"}) == "skip";
   }
@@ -170,7 +181,7 @@ Total read_total(const JsonNode& node, const FormatDocument& format) {
   }
   if (const auto of = node.find("of")) {
     total.types = of->texts();
-    if (format.record.column.empty()) of->fail("row types need the part \"record\"");
+    if (format.record.kinds.empty()) of->fail("row types need the part \"record\"");
     for (const std::string& type : total.types) {
       if (!format.record.kinds.contains(type)) of->expected("row types that \"record\" knows");
     }
@@ -246,7 +257,7 @@ void read_defaults(const JsonNode& node, FormatDocument& out, TimeZones& zones) 
 
 // The mapping is compiled as it will be, with everything that a source could add: what is then still missing,
 // no source can add.
-void check_map(const FormatDocument& format, TimeZones& zones, const JsonNode& map) {
+void check_map(const FormatDocument& format, const Framer& framer, TimeZones& zones, const JsonNode& map) {
   MappingDefaults defaults;
   defaults.channel = "?";
   defaults.account = "?";
@@ -254,8 +265,15 @@ void check_map(const FormatDocument& format, TimeZones& zones, const JsonNode& m
   defaults.currency = format.default_currency.empty() ? "XXX" : format.default_currency;
   defaults.time_zone = format.default_time_zone.empty() ? "UTC" : format.default_time_zone;
   const Normaliser normaliser = Normaliser::compile(map, defaults, zones);
+  const std::vector<std::string> known = framer.columns();
   for (const std::string& column : normaliser.columns()) {
-    if (column.starts_with("@") || column_name(column) == column) continue;
+    if (column.starts_with("@")) continue;
+    if (!known.empty() && std::find(known.begin(), known.end(), column) == known.end()) {
+      std::string names;
+      for (const std::string& name : known) names.append(names.empty() ? "" : ", ").append(name);
+      map.fail("column \"" + column + "\" is none of the frame's: " + names);
+    }
+    if (column_name(column) == column) continue;
     map.fail("column \"" + column + "\" is written \"" + column_name(column) +
              "\" after normalisation (outer white space gone, narrow parentheses)");
   }
@@ -305,11 +323,20 @@ FormatDocument FormatDocument::compile(std::string_view json, TimeZones& zones) 
   }
   read_frame(root.at("frame", "how rows are separated, such as {\"type\": \"csv\"}"), out);
   if (const auto meta = root.find("meta")) read_meta(*meta, out);
-  read_header(root.at("header", "how the header line is known"), out);
-  if (const auto stop = root.find("stop")) read_stop(*stop, out);
+  if (find_frame_type(out.frame_type)->is_table) {
+    read_header(root.at("header", "how the header line is known"), out);
+    if (const auto stop = root.find("stop")) read_stop(*stop, out);
+  } else {
+    for (const char* part : {"header", "stop"}) {
+      if (const auto found = root.find(part)) {
+        found->fail("the frame " + out.frame_type + " has no rows below a line of names: leave this out");
+      }
+    }
+  }
   if (const auto record = root.find("record")) read_record(*record, out);
   const JsonNode map = root.at("map", "the mapping: canonical field -> where it comes from");
-  check_map(out, zones, map);
+  const std::unique_ptr<Framer> framer = make_framer(out);
+  check_map(out, *framer, zones, map);
   out.map_text = map.serialized();
   if (const auto control = root.find("control")) read_control(*control, out);
   if (const auto check = root.find("row_check")) read_row_check(*check, out);

@@ -58,8 +58,9 @@ struct ControlRule {
 };
 
 struct RecordRule {
-  std::string column;                                       // "" none: every row is a record
-  std::map<std::string, std::optional<std::string>> kinds;  // row type -> entry kind; nullopt: skip
+  std::string column;  // "" none: the type is the frame's record type
+  // Row type -> entry kind; nullopt: skip. Empty: every row is a record.
+  std::map<std::string, std::optional<std::string>, std::less<>> kinds;
   bool skip_unknown = false;
 };
 
@@ -73,6 +74,8 @@ struct FormatDocument {
   UnwrapRule unwrap;
   std::vector<Charset> charsets;
   std::vector<std::string> empty_texts;
+  std::string frame_type;
+  std::optional<JsonNode> frame;  // its settings, for make_framer
   CsvShape shape;
   NumberFormat number_format;            // of the columns that controls add up
   std::optional<std::string> free_text;  // the column in which bare separators occur

@@ -38,6 +38,8 @@ class RowSink {
   // `raw`: the row's bytes as they stand in the file.
   virtual void row(const RowPlace& place, std::string_view raw, Entry& entry) = 0;
   virtual void bad_row(const BadRow& bad) = 0;
+  // What comes next is of another statement of the same file.
+  virtual void next_statement() = 0;
 };
 
 // One statement of the file about itself, beside what was read.
@@ -74,15 +76,16 @@ struct StatementSummary {
   std::optional<std::string> rejected;  // why the file as a whole can't be used; rows seen before don't count
 };
 
-// A format, ready to read one statement after another. The declarative formats and the coded parsers (camt,
-// MT940 ...) stand behind this interface.
+// A format, ready to read one file after another.
 class StatementReader {
  public:
   virtual ~StatementReader() = default;
+  // The statements of the file in its order, at least one: several accounts, days or pages may share a file.
+  // Row numbers count through the file. A file that can't be used has `rejected` in all of them.
   // `file_name`: some formats say the date only there. Never throws for what is in the file: that ends in
   // `rejected` or in bad rows. Throws what the source, the sink and the interrupts throw.
-  virtual StatementSummary read(ByteSource& source, std::string_view file_name, RowSink& sink,
-                                Interrupts& interrupts) = 0;
+  virtual std::vector<StatementSummary> read(ByteSource& source, std::string_view file_name, RowSink& sink,
+                                             Interrupts& interrupts) = 0;
 };
 
 }  // namespace pg_reconcile::core

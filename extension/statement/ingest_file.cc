@@ -110,6 +110,10 @@ class IngestSink final : public core::RowSink {
                           std::string(bad.value), std::string(bad.reason)});
   }
 
+  void next_statement() override {
+    throw Rejected{"it holds more than one statement: several accounts, days or pages"};
+  }
+
   void flush() {
     entries_.flush();
     std::map<std::string, std::string> refused;
@@ -303,7 +307,7 @@ void Ingestion::read(IngestSink& sink) {
   pg::BackendInterrupts interrupts;
   try {
     const auto bytes = pg::unwrap(file_, format_.document);
-    summary_ = reader.read(*bytes, file_name_, sink, interrupts);
+    summary_ = reader.read(*bytes, file_name_, sink, interrupts).front();
   } catch (const pg::UnusableFile& unusable) {
     throw Rejected{unusable.what()};
   }

@@ -1,6 +1,7 @@
 // reconcile.parse_file and reconcile.check_format: a dry look at a file, and the validator of stored formats.
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/mapping/attributes_json.h"
 #include "core/statement/declarative_reader.h"
@@ -133,16 +134,20 @@ class TupleSink final : public core::RowSink {
              std::string(bad.raw));
   }
 
-  void summarise(const core::StatementSummary& summary) {
+  void next_statement() override {}
+
+  void summarise(const std::vector<core::StatementSummary>& statements) {
     if (bad_rows_ > warnings_max)
       pg::warn(std::to_string(bad_rows_) + " rows are set aside; the first 20 are shown", "");
-    for (const core::ControlLine& line : summary.controls) {
-      if (line.agrees) continue;
-      pg::warn("control total " + line.name + ": the file states '" + line.stated + "', its rows give " +
-                   line.computed,
-               "");
+    for (const core::StatementSummary& summary : statements) {
+      for (const core::ControlLine& line : summary.controls) {
+        if (line.agrees) continue;
+        pg::warn("control total " + line.name + ": the file states '" + line.stated + "', its rows give " +
+                     line.computed,
+                 "");
+      }
+      for (const std::string& warning : summary.warnings) pg::warn(warning);
     }
-    for (const std::string& warning : summary.warnings) pg::warn(warning);
   }
 
  private:
@@ -175,19 +180,21 @@ PG_RECONCILE_FUNCTION(reconcile_parse_file) {
   TupleSink sink(reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
   core::DeclarativeReader reader(format.document, defaults, zones);
   pg::BackendInterrupts interrupts;
-  core::StatementSummary summary;
+  std::vector<core::StatementSummary> statements;
+  std::optional<std::string> rejected;
   try {
     const auto source = pg::unwrap(file, format.document);
-    summary = reader.read(*source, path.substr(path.rfind('/') + 1), sink, interrupts);
+    statements = reader.read(*source, path.substr(path.rfind('/') + 1), sink, interrupts);
+    rejected = statements.front().rejected;
   } catch (const pg::UnusableFile& unusable) {
-    summary.rejected = unusable.what();
+    rejected = unusable.what();
   }
-  if (summary.rejected) {
+  if (rejected) {
     throw core::Error(
-        core::sqlstate::data_corrupted, "file \"" + path + "\" can't be used", *summary.rejected + ".",
+        core::sqlstate::data_corrupted, "file \"" + path + "\" can't be used", *rejected + ".",
         "Is it complete, and in the format \"" + format.name + "\"? Fetch it again from the channel.");
   }
-  sink.summarise(summary);
+  sink.summarise(statements);
   return static_cast<Datum>(0);
 }
 

@@ -1,0 +1,38 @@
+#include "core/statement/framers.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/statement/csv_framer.h"
+
+namespace pg_reconcile::core {
+namespace {
+
+constexpr std::array frames = {
+    FrameType{"csv", make_csv_framer, true},
+};
+
+}  // namespace
+
+const FrameType* find_frame_type(std::string_view name) {
+  const auto* found =
+      std::find_if(frames.begin(), frames.end(), [&](const FrameType& frame) { return frame.name == name; });
+  return found == frames.end() ? nullptr : found;
+}
+
+std::string frame_type_names() {
+  std::string names;
+  for (std::size_t i = 0; i < frames.size(); i++) {
+    if (i > 0) names += i + 1 == frames.size() ? " or " : ", ";
+    names += frames[i].name;
+  }
+  return names;
+}
+
+std::unique_ptr<Framer> make_framer(const FormatDocument& format) {
+  const FrameType* type = find_frame_type(format.frame_type);
+  if (type == nullptr) format.frame->at("type", "a frame").expected(frame_type_names());
+  return type->make(format);
+}
+
+}  // namespace pg_reconcile::core

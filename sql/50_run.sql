@@ -296,6 +296,7 @@ CREATE TABLE reconcile.match_group (
   created_at    timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX match_group_day ON reconcile.match_group (channel, account, leg, business_date);
+CREATE INDEX match_group_decision ON reconcile.match_group (decision_id) WHERE decision_id IS NOT NULL;
 COMMENT ON TABLE reconcile.match_group IS 'Matches that can''t be derived from the entries alone: across days, of several entries, by a configured rule, confirmed, or with a difference in fee or reference';
 COMMENT ON COLUMN reconcile.match_group.group_id IS 'The match';
 COMMENT ON COLUMN reconcile.match_group.channel IS 'The channel';

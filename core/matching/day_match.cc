@@ -352,11 +352,17 @@ uint128 digest_of(std::span<const MatchEntry> left, std::span<const MatchEntry> 
 
 uint128 digest_of(std::span<const MatchEntry> left, std::span<const MatchEntry> right,
                   const MatchedGroup& group) {
+  // Members come in the order of their place in memory, too.
   std::vector<uint128> members;
-  for (const std::uint32_t i : group.left) members.push_back(left[i].identity);
-  members.push_back(group.left.size());
-  for (const std::uint32_t i : group.right) members.push_back(right[i].identity);
-  members.push_back(group.right.size());
+  const auto add = [&members](std::span<const MatchEntry> entries,
+                              const std::vector<std::uint32_t>& indexes) {
+    const std::size_t first = members.size();
+    for (const std::uint32_t i : indexes) members.push_back(entries[i].identity);
+    std::sort(members.begin() + static_cast<std::ptrdiff_t>(first), members.end());
+    members.push_back(indexes.size());
+  };
+  add(left, group.left);
+  add(right, group.right);
   return digest_of(members);
 }
 

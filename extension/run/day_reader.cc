@@ -388,6 +388,15 @@ std::optional<std::string> money_text(const std::optional<std::string>& amount,
   return core::amount_text(exact_decimal(*amount), currency.value_or(""));
 }
 
+core::MatchBook BookDay::match_book(std::size_t count) const {
+  const auto beyond =
+      std::partition_point(versions.begin(), versions.end(),
+                           [count](const core::EntryVersion& version) { return version.index < count; });
+  return {std::span(entries).first(count),
+          std::span(versions).first(static_cast<std::size_t>(beyond - versions.begin())),
+          std::span(sources).first(count)};
+}
+
 BookDay collect_book_day(const std::vector<const StoredEntry*>& entries, std::uint64_t seed,
                          Dictionary& kinds, Dictionary& currencies) {
   BookDay result;

@@ -70,6 +70,8 @@ struct BookDay {
   std::map<std::string, core::CountAndAmount> settled;  // of entries whose pairs are settled
 
   [[nodiscard]] core::MatchBook match_book() const { return {entries, versions, sources}; }
+  // Of the first `count` entries.
+  [[nodiscard]] core::MatchBook match_book(std::size_t count) const;
 };
 
 // Pairs of the day that are the same whatever else the day holds: not among the entries any more.

@@ -59,12 +59,8 @@ DayResult DayRun::execute(core::DiscrepancyLedger& ledger) {
   Progress::phase(Phase::matching);
   pg::BackendInterrupts interrupts;
   const std::vector<DecidedMatch> decisions = read_decisions(spi_, leg_, day_, left_, right_, currencies_);
-  std::vector<core::MatchedGroup> confirmed;
-  for (const DecidedMatch& decision : decisions) {
-    if (decision.confirmed) confirmed.push_back(decision.group);
-  }
   match_ = core::match_day(left_.match_book(), right_.match_book(), leg_.exact_passes(),
-                           kinds_.code("reversal"), interrupts, confirmed);
+                           kinds_.code("reversal"), interrupts, confirmed_groups(decisions));
   const std::vector<Suggestion> suggestions =
       run_rules(snapshot_, spi_, leg_, left_, right_, seed, kinds_, decisions, match_);
   count_matches(match_, settled);

@@ -54,6 +54,14 @@ std::vector<Argument> day_arguments(const LegConfig& leg, core::Date day) {
 
 }  // namespace
 
+std::vector<core::MatchedGroup> confirmed_groups(const std::vector<DecidedMatch>& decisions) {
+  std::vector<core::MatchedGroup> groups;
+  for (const DecidedMatch& decision : decisions) {
+    if (decision.confirmed) groups.push_back(decision.group);
+  }
+  return groups;
+}
+
 std::vector<core::uint128> decided_identities(pg::Spi& spi, const LegConfig& leg, core::Date day) {
   spi.run(
       std::string("SELECT (m.entry ->> 'source_id')::integer, m.entry ->> 'source_key' ") + standing_members,

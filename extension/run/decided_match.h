@@ -19,6 +19,9 @@ struct DecidedMatch {
   core::MatchedGroup group;  // of pass 0, indexes ascending
 };
 
+// Those that come before all passes.
+std::vector<core::MatchedGroup> confirmed_groups(const std::vector<DecidedMatch>& decisions);
+
 // Identities of all entries that standing decisions are about, whether the day has them or not.
 std::vector<core::uint128> decided_identities(pg::Spi& spi, const LegConfig& leg, core::Date day);
 

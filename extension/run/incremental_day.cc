@@ -45,11 +45,6 @@ std::string reason_against_incremental(pg::Spi& spi, const LegConfig& leg, core:
   if (prior.detail->settings != detail.settings) {
     return "the settings of leg, rules, channel or calendar have changed since " + run;
   }
-  for (const PassConfig& pass : leg.passes) {
-    if (!core::is_exact(pass.rule.kind)) {
-      return "rule \"" + pass.rule.name + "\" looks at all that is left of the day";
-    }
-  }
   // A batch that failed has read what no change tells.
   spi.run(
       "SELECT max(r.run_id) FROM reconcile.run r WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
@@ -57,13 +52,6 @@ std::string reason_against_incremental(pg::Spi& spi, const LegConfig& leg, core:
       {pg::Argument::text(leg.channel), pg::Argument::text(leg.account), pg::Argument::text(leg.leg),
        pg::Argument::date(day), pg::Argument::int8(prior.run_id)});
   if (!spi.is_null(0, 0)) return "run " + std::to_string(spi.int8(0, 0)) + " failed";
-  spi.run(
-      "SELECT d.suggestion_id FROM reconcile.standing_decisions($1, $2, $3, $4) d WHERE NOT EXISTS (SELECT "
-      "FROM reconcile.match_group g WHERE g.decision_id = d.decision_id AND g.business_date < $4) "
-      "ORDER BY d.decision_id LIMIT 1",
-      {pg::Argument::text(leg.channel), pg::Argument::text(leg.account), pg::Argument::text(leg.leg),
-       pg::Argument::date(day)});
-  if (spi.rows() > 0) return "suggestion " + std::to_string(spi.int8(0, 0)) + " was decided for the day";
   return {};
 }
 
@@ -72,7 +60,8 @@ IncrementalDay::IncrementalDay(pg::Spi& spi, const pg::HeldSnapshot& snapshot, L
     : DayRun(spi, snapshot, std::move(leg), day, run_id),
       prior_(prior),
       chain_(chain),
-      reader_(spi_, leg_, day_, prior_, chain_) {}
+      reader_(spi_, leg_, day_, prior_, chain_),
+      seed_(random_seed()) {}
 
 DayResult IncrementalDay::execute(core::DiscrepancyLedger& ledger) {
   using pg::Phase;
@@ -83,8 +72,12 @@ DayResult IncrementalDay::execute(core::DiscrepancyLedger& ledger) {
   result_.read_s = watch.lap();
 
   Progress::phase(Phase::matching);
-  const core::DayMatch before = match(left_before_, right_before_);
-  const core::DayMatch after = match(left_, right_);
+  const core::DayMatch before = match_before();
+  const std::vector<DecidedMatch> decisions = read_decisions(spi_, leg_, day_, left_, right_, currencies_);
+  core::DayMatch after =
+      match(left_, left_state_.closure, right_, right_state_.closure, confirmed_groups(decisions));
+  const std::vector<Suggestion> suggestions =
+      run_rules(snapshot_, spi_, leg_, left_, right_, seed_, kinds_, decisions, after);
   result_.matched_pairs = prior_.matched_pairs;
   result_.matched_groups = prior_.matched_groups;
   result_.match_digest = prior_.detail->match_digest;
@@ -110,11 +103,13 @@ DayResult IncrementalDay::execute(core::DiscrepancyLedger& ledger) {
        {std::pair(&left_state_, &after.left_open), std::pair(&right_state_, &after.right_open)}) {
     for (const std::uint32_t i : *open) open_.insert(book->members[i]);
   }
+  note_rest();
   take_back();
   DayWriter writer(spi_, leg_, day_, result_.run_id, left_, right_, currencies_);
-  writer.write_matches(after, {});
+  writer.write_matches(after, decisions);
   writer.write_open_items(Side::left, newly_open(left_state_, after.left_open));
   writer.write_open_items(Side::right, newly_open(right_state_, after.right_open));
+  writer.write_suggestions(suggestions);
   DayResult result = conclude(ledger, watch);
   note_adjusted();
   return result;
@@ -127,6 +122,7 @@ IncrementalDay::State IncrementalDay::state(Side side, std::optional<StoredEntry
       continue;
     found.entries.push_back(&*(member->*of));
     found.members.push_back(member);
+    if (!member->rest) found.closure = found.members.size();
   }
   return found;
 }
@@ -137,17 +133,72 @@ void IncrementalDay::read_closure() {
   right_before_state_ = state(Side::right, &ClosureMember::before);
   left_state_ = state(Side::left, &ClosureMember::after);
   right_state_ = state(Side::right, &ClosureMember::after);
-  const std::uint64_t seed = random_seed();
-  left_before_ = collect_book_day(left_before_state_.entries, seed, kinds_, currencies_);
-  right_before_ = collect_book_day(right_before_state_.entries, seed, kinds_, currencies_);
-  left_ = collect_book_day(left_state_.entries, seed, kinds_, currencies_);
-  right_ = collect_book_day(right_state_.entries, seed, kinds_, currencies_);
+  left_before_ = collect_book_day(left_before_state_.entries, seed_, kinds_, currencies_);
+  right_before_ = collect_book_day(right_before_state_.entries, seed_, kinds_, currencies_);
+  left_ = collect_book_day(left_state_.entries, seed_, kinds_, currencies_);
+  right_ = collect_book_day(right_state_.entries, seed_, kinds_, currencies_);
 }
 
-core::DayMatch IncrementalDay::match(const BookDay& left, const BookDay& right) {
+core::DayMatch IncrementalDay::match(const BookDay& left, std::size_t left_closure, const BookDay& right,
+                                     std::size_t right_closure,
+                                     const std::vector<core::MatchedGroup>& confirmed) {
   pg::BackendInterrupts interrupts;
-  return core::match_day(left.match_book(), right.match_book(), leg_.exact_passes(), kinds_.code("reversal"),
-                         interrupts, {});
+  const auto within = [](const std::vector<std::uint32_t>& members, std::size_t closure) {
+    return std::all_of(members.begin(), members.end(), [closure](std::uint32_t i) { return i < closure; });
+  };
+  for (const core::MatchedGroup& group : confirmed) {
+    if (!within(group.left, left_closure) || !within(group.right, right_closure)) {
+      throw FallBack{"a decision is about entries that nothing was known to have changed about"};
+    }
+  }
+  core::DayMatch found = core::match_day(left.match_book(left_closure), right.match_book(right_closure),
+                                         leg_.exact_passes(), kinds_.code("reversal"), interrupts, confirmed);
+  // The rest is what exact passes leave, as it was.
+  for (std::size_t i = left_closure; i < left.entries.size(); i++) {
+    found.left_open.push_back(static_cast<std::uint32_t>(i));
+  }
+  for (std::size_t i = right_closure; i < right.entries.size(); i++) {
+    found.right_open.push_back(static_cast<std::uint32_t>(i));
+  }
+  return found;
+}
+
+// As the run before saw it: what decisions and rules matched is what is stored.
+core::DayMatch IncrementalDay::match_before() {
+  std::map<const ClosureMember*, std::uint32_t> places;
+  for (const State* book : {&left_before_state_, &right_before_state_}) {
+    for (std::uint32_t i = 0; i < book->members.size(); i++) places[book->members[i]] = i;
+  }
+  std::vector<core::MatchedGroup> confirmed;
+  std::vector<core::MatchedGroup> by_rules;
+  for (const StoredMatch& stored : reader_.stored_matches()) {
+    core::MatchedGroup group{{}, {}, stored.pass};
+    for (const ClosureMember* member : stored.members) {
+      (member->item.book == leg_.left_book ? group.left : group.right).push_back(places.at(member));
+    }
+    (stored.pass == 0 ? confirmed : by_rules).push_back(std::move(group));
+  }
+  core::DayMatch before =
+      match(left_before_, left_before_state_.closure, right_before_, right_before_state_.closure, confirmed);
+  const auto close = [this](std::vector<std::uint32_t>& open, std::vector<std::uint32_t> members) {
+    std::sort(members.begin(), members.end());
+    const std::size_t were_open = open.size();
+    std::erase_if(
+        open, [&members](std::uint32_t i) { return std::binary_search(members.begin(), members.end(), i); });
+    if (open.size() + members.size() == were_open) return;
+    throw FallBack{"what rules matched in run " + std::to_string(prior_.run_id) +
+                   " is not what the passes before them leave"};
+  };
+  std::vector<std::uint32_t> lefts;
+  std::vector<std::uint32_t> rights;
+  for (core::MatchedGroup& group : by_rules) {
+    lefts.insert(lefts.end(), group.left.begin(), group.left.end());
+    rights.insert(rights.end(), group.right.begin(), group.right.end());
+    core::add_match(before, left_before_.entries, right_before_.entries, std::move(group), false);
+  }
+  close(before.left_open, std::move(lefts));
+  close(before.right_open, std::move(rights));
+  return before;
 }
 
 void IncrementalDay::add_matches(const core::DayMatch& match, int sign) {
@@ -192,9 +243,7 @@ void IncrementalDay::require_stored(const core::DayMatch& before) {
     std::vector<char> is_open(book.members.size());
     for (const std::uint32_t i : open) is_open[i] = 1;
     for (std::size_t i = 0; i < book.members.size(); i++) {
-      const ClosureMember* member = book.members[i];
-      const bool was_open = member->before->carried ? !member->closed_before : stored_.contains(member);
-      if (was_open != (is_open[i] != 0)) return false;
+      if (was_open(book.members[i]) != (is_open[i] != 0)) return false;
     }
     return true;
   };
@@ -284,6 +333,19 @@ void IncrementalDay::note_adjusted() {
   note_items();
 }
 
+bool IncrementalDay::was_open(const ClosureMember* member) const {
+  return member->before->carried ? !member->closed_before : stored_.contains(member);
+}
+
+// What rules match now and did not, or the other way round.
+void IncrementalDay::note_rest() {
+  for (const ClosureMember* member : closure_) {
+    if (!member->rest || was_open(member) == open_.contains(member)) continue;
+    chain_.items.insert(member->item);
+    chain_.orders.insert(member->after->order_key);
+  }
+}
+
 // An open item that stays as it is, and may be closed by a later day.
 bool IncrementalDay::is_kept(const ClosureMember* member) const {
   return !member->changed && stored_.contains(member) && open_.contains(member);
@@ -337,6 +399,7 @@ std::vector<std::string> IncrementalDay::refunded_orders() {
   for (std::uint64_t i = 0; i < spi_.rows(); i++) candidates.insert(spi_.text(i, 0));
   // Of the closure's orders all entries of the day are at hand.
   for (const ClosureMember* member : closure_) {
+    if (member->rest) continue;
     for (const auto* state : {&member->before, &member->after}) {
       if (*state) candidates.erase((*state)->order_key);
     }

@@ -26,11 +26,14 @@ class IncrementalDay : public DayRun {
   struct State {
     std::vector<const StoredEntry*> entries;
     std::vector<ClosureMember*> members;
+    std::size_t closure = 0;  // so many come first; the others are the rest, at which rules alone look
   };
 
   State state(Side side, std::optional<StoredEntry> ClosureMember::*of) const;
   void read_closure();
-  core::DayMatch match(const BookDay& left, const BookDay& right);
+  core::DayMatch match(const BookDay& left, std::size_t left_closure, const BookDay& right,
+                       std::size_t right_closure, const std::vector<core::MatchedGroup>& confirmed);
+  core::DayMatch match_before();
   void add_matches(const core::DayMatch& match, int sign);
   void require_stored(const core::DayMatch& before);
   void add_totals();
@@ -41,6 +44,8 @@ class IncrementalDay : public DayRun {
   void reopen_adjusted();
   void note_adjusted();
   void note_items();
+  void note_rest();
+  [[nodiscard]] bool was_open(const ClosureMember* member) const;
   [[nodiscard]] bool is_kept(const ClosureMember* member) const;
   [[nodiscard]] std::vector<std::uint32_t> newly_open(const State& book,
                                                       const std::vector<std::uint32_t>& open) const;
@@ -49,6 +54,7 @@ class IncrementalDay : public DayRun {
   const PriorRun& prior_;
   ChainChanges& chain_;
   ClosureReader reader_;
+  std::uint64_t seed_;
   std::vector<ClosureMember*> closure_;  // of reader_
   State left_before_state_, right_before_state_, left_state_, right_state_;
   BookDay left_before_, right_before_;

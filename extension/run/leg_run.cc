@@ -325,6 +325,7 @@ class LegRun {
     if (incremental_) {
       changes_ = {};
       load_prior_runs(spi);
+      take_back_suggestions(spi, key(), first_day());
     } else {
       take_back(spi, key(), first_day());
     }

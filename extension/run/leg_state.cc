@@ -59,7 +59,10 @@ void take_back(pg::Spi& spi, const LegKey& leg, core::Date first_day) {
       "UPDATE reconcile.open_item o SET closed_on = NULL, closed_by = NULL WHERE o.channel = $1 "
       "AND o.account = $2 AND o.leg = $3 AND o.closed_on >= $4",
       leg.arguments(first_day));
-  // What a day suggests goes on from the day before; what is not suggested again goes at the chain's end.
+  take_back_suggestions(spi, leg, first_day);
+}
+
+void take_back_suggestions(pg::Spi& spi, const LegKey& leg, core::Date first_day) {
   spi.run(
       "UPDATE reconcile.match_suggestion s SET last_date = greatest(s.business_date, $4) - 1 "
       "WHERE s.channel = $1 AND s.account = $2 AND s.leg = $3 AND s.last_date >= $4",

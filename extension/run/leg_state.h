@@ -24,6 +24,10 @@ void lock_leg(const LegKey& leg);
 // Takes back what this day and the later ones had written. Discrepancies stay: the ledger compares.
 void take_back(pg::Spi& spi, const LegKey& leg, core::Date first_day);
 
+// Of that, what days suggest alone: it goes on from the day before, and what is not suggested again goes at
+// the chain's end.
+void take_back_suggestions(pg::Spi& spi, const LegKey& leg, core::Date first_day);
+
 core::DiscrepancyLedger load_ledger(pg::Spi& spi, const LegKey& leg, core::Date first_day);
 
 }  // namespace pg_reconcile

@@ -228,8 +228,7 @@ DECLARE
 BEGIN
   FOR reason IN SELECT DISTINCT r.batch_reason FROM reconcile.run r WHERE r.channel = p_channel AND r.batch_reason IS NOT NULL
                 AND r.batch_reason !~ 'is not known|a day before had to be run'
-                -- Configured rules, new ones, and decisions need the whole day.
-                AND r.batch_reason !~ 'looks at all that is left|settings of leg, rules|was decided for the day' LOOP
+                AND r.batch_reason !~ 'settings of leg, rules' LOOP
     PERFORM play.blame(p_channel, 'run as a batch: ' || reason);
   END LOOP;
   -- From the day that they began with: of a discrepancy that is over, what is told is what stood when they began.

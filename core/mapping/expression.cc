@@ -35,6 +35,15 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+const std::optional<std::string>* TextMap::find(std::string_view text) const {
+  const auto found = values.find(text);
+  if (found != values.end()) return &found->second;
+  for (const auto& [prefix, value] : prefixes) {
+    if (text.starts_with(prefix)) return &value;
+  }
+  return nullptr;
+}
+
 Text Selector::read(Context& context) const {
   if (field) return context.known[static_cast<std::size_t>(*field)];
   const RawField* found = context.record->find(column, position);
@@ -63,7 +72,7 @@ Text Expression::read_column(Context& context, std::size_t index) {
 Outcome Expression::select(Context& context, Expression*& branch) {
   const Text key = by.read(context);
   for (std::size_t i = 0; i < case_names.size(); i++) {
-    if (key && *key == case_names[i]) {
+    if (key ? *key == case_names[i] : case_names[i].empty()) {
       branch = &parts[i];
       return Outcome::value;
     }
@@ -152,11 +161,11 @@ Outcome Expression::text(Context& context, Text& value) {
   if (value && !accepted.empty() && !listed_in(accepted, *value)) {
     outcome = unknown_value(context, value, "is not one of the accepted values at " + path + ".in");
   } else if (value && map) {
-    const auto found = map->values.find(*value);
-    if (found == map->values.end()) {
+    const std::optional<std::string>* found = map->find(*value);
+    if (found == nullptr) {
       outcome = unknown_value(context, value, "is not in the map at " + path + ".map");
     } else {
-      value = found->second ? Text(*found->second) : std::nullopt;
+      value = *found ? Text(**found) : std::nullopt;
     }
   }
   if (outcome == Outcome::value && is_empty(value) && default_value) value = *default_value;
@@ -287,6 +296,13 @@ Outcome Expression::amount(Context& context, std::optional<Decimal>& value) {
   return outcome;
 }
 
+std::optional<std::int32_t> Expression::date_near(Context& context) {
+  const RawField* field = context.record->find(year_near.first, year_near.second);
+  if (field == nullptr || !field->value) return std::nullopt;
+  const auto written = TimestampFormat::iso8601().parse(trimmed(*field->value));
+  return written ? std::optional<std::int32_t>(written->date) : std::nullopt;
+}
+
 Outcome Expression::written_time(Context& context, std::optional<WrittenTime>& value,
                                  const Expression*& leaf) {
   value.reset();
@@ -306,12 +322,15 @@ Outcome Expression::written_time(Context& context, std::optional<WrittenTime>& v
   const Outcome outcome = text(context, written);
   if (outcome != Outcome::value || is_empty(written) || trimmed(*written).empty()) return outcome;
   leaf = this;
+  const auto near = year_near.first.empty() ? std::nullopt : date_near(context);
   for (const TimestampFormat& format : formats) {
-    value = format.parse(trimmed(*written));
+    value = format.parse(trimmed(*written), near);
     if (value) return Outcome::value;
   }
   context.value = *written;
-  if (looks_like_spreadsheet_damage(trimmed(*written))) {
+  if (!year_near.first.empty() && !near) {
+    context.reason = "has no year, and " + year_near.first + ", which would say it, is not stated";
+  } else if (looks_like_spreadsheet_damage(trimmed(*written))) {
     context.reason = "looks rewritten by a spreadsheet program: the time is lost, ask for the original file";
   } else {
     context.reason = "is no time written as " + formats.front().pattern();
@@ -361,6 +380,7 @@ void Expression::collect_columns(std::vector<std::string>& names) const {
   for (const auto& [name, position] : columns) add(name);
   add(by.column);
   add(sign.by.column);
+  add(year_near.first);
   for (const Expression& part : parts) part.collect_columns(names);
 }
 

@@ -54,6 +54,10 @@ struct SignRule {
 
 struct TextMap {
   std::map<std::string, std::optional<std::string>, std::less<>> values;
+  std::vector<std::pair<std::string, std::optional<std::string>>> prefixes;  // "T04*", the longest first
+
+  // nullptr: the map does not know the text.
+  [[nodiscard]] const std::optional<std::string>* find(std::string_view text) const;
 };
 
 // What happens to a value that the map (or "in") does not know.
@@ -94,11 +98,14 @@ struct Expression {
   std::optional<Field> scale_of_currency_or;  // ... and the one that holds it when that is not stated
   bool abs = false;
   bool two_columns = false;  // columns: first - second; otherwise their sum
+  bool net_decides = false;  // fee: where net is stated, the sign that makes settle_amount - fee = net
   SignRule sign;
 
   // times
   std::vector<TimestampFormat> formats;
   std::string time_zone;
+  std::pair<std::string, std::size_t>
+      year_near;  // the column with the date that a date without year is near to
 
   std::string buffer;  // concat
 
@@ -121,6 +128,7 @@ struct Expression {
   Outcome parse_amount(Context& context, std::string_view text, Decimal& value) const;
   Outcome apply_sign(Context& context, Decimal& value) const;
   Outcome written_time(Context& context, std::optional<WrittenTime>& value, const Expression*& leaf);
+  std::optional<std::int32_t> date_near(Context& context);
 };
 
 // Without outer white space: blanks, tabs, line ends, the ideographic and the no-break space.

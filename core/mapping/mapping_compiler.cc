@@ -19,6 +19,7 @@ struct Inherited {
   std::optional<Field> scale_of_currency_or;
   std::vector<TimestampFormat> formats;
   std::string time_zone;
+  std::string year_near;
 };
 
 class Compiler {
@@ -148,7 +149,7 @@ void Compiler::sign(const JsonNode& node, Expression& out) const {
 }
 
 void Compiler::amount_words(const JsonNode& node, Expression& out, Inherited& below) const {
-  refuse(node, {"time_zone"}, "times");
+  refuse(node, {"time_zone", "year_near"}, "times");
   if (const auto scale = node.find("scale")) {
     below.scale = 0;
     below.scale_of_currency.reset();
@@ -175,15 +176,20 @@ void Compiler::amount_words(const JsonNode& node, Expression& out, Inherited& be
     below.number_format = *known;
   }
   if (const auto abs = node.find("abs")) out.abs = abs->boolean();
+  if (const auto decides = node.find("net_decides")) {
+    if (field_ != Field::fee) decides->fail("only the fee's sign is decided by net");
+    out.net_decides = decides->boolean();
+  }
 }
 
 void Compiler::time_words(const JsonNode& node, Inherited& below) const {
-  refuse(node, {"scale", "sign", "abs"}, "amounts");
+  refuse(node, {"scale", "sign", "abs", "net_decides"}, "amounts");
+  if (const auto near = node.find("year_near")) below.year_near = near->text();
   if (const auto format = node.find("format")) {
     below.formats.clear();
     for (const std::string& pattern : format->texts()) {
       std::string problem;
-      const auto compiled = TimestampFormat::compile(pattern, problem);
+      const auto compiled = TimestampFormat::compile(pattern, problem, !below.year_near.empty());
       if (!compiled) format->fail("expected a date pattern such as yyyy-MM-dd HH:mm:ss, but " + problem);
       if (type_ == FieldType::date && compiled->is_epoch()) {
         format->fail("a date cannot be read from an epoch, which has no calendar; map occurred_at instead");
@@ -216,14 +222,19 @@ void Compiler::text_words(const JsonNode& node, Expression& out) const {
   if (const auto map = node.find("map")) {
     TextMap values;
     for (const auto& [from, to] : map->members()) {
-      if (to.is_null()) {
-        values.values.emplace(from, std::nullopt);
-        continue;
+      std::optional<std::string> value;
+      if (!to.is_null()) {
+        value = to.scalar_text();
+        check_constant(to, *value);
       }
-      const std::string value = to.scalar_text();
-      check_constant(to, value);
-      values.values.emplace(from, value);
+      if (from.ends_with('*')) {
+        values.prefixes.emplace_back(from.substr(0, from.size() - 1), value);
+      } else {
+        values.values.emplace(from, value);
+      }
     }
+    std::stable_sort(values.prefixes.begin(), values.prefixes.end(),
+                     [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
     out.map = std::move(values);
   }
   if (const auto otherwise = node.find("else")) {
@@ -266,6 +277,7 @@ Expression Compiler::part(const JsonNode& node, const Inherited& inherited) {
   out.scale_of_currency_or = inherited.scale_of_currency_or;
   out.formats = inherited.formats;
   out.time_zone = inherited.time_zone;
+  out.year_near.first = inherited.year_near;
   return out;
 }
 
@@ -330,9 +342,9 @@ void Compiler::source(const JsonNode& node, Expression& out, const Inherited& be
 
 Expression Compiler::expression(const JsonNode& node, const Inherited& inherited) {
   if (!node.is_object()) node.expected("an object such as {\"column\": \"...\"}");
-  node.allow_only({"column", "columns", "first",   "concat",    "separator", "skip_empty", "const",
-                   "map",    "else",    "by",      "cases",     "null_if",   "trim",       "abs",
-                   "scale",  "sign",    "default", "time_zone", "format",    "in"});
+  node.allow_only({"column",  "columns",   "first",  "concat",  "separator", "skip_empty", "const", "map",
+                   "else",    "by",        "cases",  "null_if", "trim",      "abs",        "scale", "sign",
+                   "default", "time_zone", "format", "in",      "year_near", "net_decides"});
   Inherited below = inherited;
   Expression out;
   out.path = node.path();
@@ -341,8 +353,8 @@ Expression Compiler::expression(const JsonNode& node, const Inherited& inherited
   if (type_ == FieldType::amount && !in_attribute_) {
     amount_words(node, out, below);
   } else if (type_ == FieldType::text || in_attribute_) {
-    refuse(node, {"scale", "sign", "abs"}, "amounts");
-    refuse(node, {"time_zone"}, "times");
+    refuse(node, {"scale", "sign", "abs", "net_decides"}, "amounts");
+    refuse(node, {"time_zone", "year_near"}, "times");
     refuse(node, {"format"}, "amounts and times");
   } else {
     time_words(node, below);
@@ -358,6 +370,7 @@ Expression Compiler::expression(const JsonNode& node, const Inherited& inherited
   out.scale_of_currency_or = below.scale_of_currency_or;
   out.formats = below.formats;
   out.time_zone = below.time_zone;
+  out.year_near.first = below.year_near;
   return out;
 }
 

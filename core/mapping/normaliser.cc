@@ -30,6 +30,10 @@ struct Normaliser::Program {
   [[nodiscard]] bool mapped(Field field) const {
     return mapping.fields[static_cast<std::size_t>(field)].has_value();
   }
+  [[nodiscard]] bool fee_sign_by_net() const {
+    const auto& fee = mapping.fields[static_cast<std::size_t>(Field::fee)];
+    return fee && fee->net_decides;
+  }
   Outcome evaluate(Field field, Entry& entry, Rejection& rejection);
   Outcome evaluate_text(Field field, Entry& entry);
   Outcome check_text(Field field, Text& value);
@@ -117,6 +121,9 @@ bool constants_of(const Expression& expression, std::vector<std::string>& values
   if (expression.map) {
     closed = true;
     for (const auto& [from, to] : expression.map->values) {
+      if (to) add(*to);
+    }
+    for (const auto& [prefix, to] : expression.map->prefixes) {
       if (to) add(*to);
     }
   } else if (!expression.accepted.empty()) {
@@ -270,8 +277,15 @@ bool Normaliser::Program::complete(Entry& entry, Rejection& rejection) {
   if (!entry.settlement_currency && (entry.settle_amount || entry.fee || entry.net)) {
     entry.settlement_currency = entry.currency;
   }
+  if (!entry.settle_amount && entry.fee && entry.net) entry.settle_amount = *entry.net + *entry.fee;
+  if (entry.settle_amount && !entry.fee && entry.net) entry.fee = *entry.settle_amount - *entry.net;
   if (entry.settle_amount && entry.fee) {
-    const Decimal computed = *entry.settle_amount - *entry.fee;
+    Decimal computed = *entry.settle_amount - *entry.fee;
+    if (entry.net && fee_sign_by_net() && computed != *entry.net &&
+        *entry.settle_amount + *entry.fee == *entry.net) {
+      entry.fee = entry.fee->negated();
+      computed = *entry.net;
+    }
     if (!entry.net) {
       entry.net = computed;
     } else if (defaults.net_tolerance && (computed - *entry.net).magnitude() > *defaults.net_tolerance) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 namespace pg_reconcile::core {
 namespace {
@@ -196,6 +197,22 @@ std::optional<std::int32_t> days_from_civil(int year, int month, int day) {
   return era * 146097 + day_of_era - days_0000_03_01_to_2000_01_01;
 }
 
+namespace {
+
+// The day of any year that lies nearest to `near`: 31 December in a file of 1 January is the year before's.
+std::optional<std::int32_t> nearest_date(int month, int day, std::optional<std::int32_t> near) {
+  if (!near) return std::nullopt;
+  const int year = static_cast<int>(std::strtol(date_text(*near).substr(0, 4).c_str(), nullptr, 10));
+  std::optional<std::int32_t> nearest;
+  for (int candidate : {year - 1, year, year + 1}) {
+    const auto date = days_from_civil(candidate, month, day);
+    if (date && (!nearest || std::abs(*date - *near) < std::abs(*nearest - *near))) nearest = date;
+  }
+  return nearest;
+}
+
+}  // namespace
+
 std::string date_text(std::int32_t days_since_2000) {
   const std::int64_t z = static_cast<std::int64_t>(days_since_2000) + 730425;
   const std::int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -218,7 +235,8 @@ TimestampFormat TimestampFormat::iso8601() {
   return format;
 }
 
-std::optional<TimestampFormat> TimestampFormat::compile(std::string_view pattern, std::string& problem) {
+std::optional<TimestampFormat> TimestampFormat::compile(std::string_view pattern, std::string& problem,
+                                                        bool year_may_lack) {
   TimestampFormat format;
   format.pattern_ = std::string(pattern);
   if (pattern == "iso8601") return iso8601();
@@ -266,7 +284,8 @@ std::optional<TimestampFormat> TimestampFormat::compile(std::string_view pattern
     format.parts_.push_back({c, width, '\0'});
     i = end;
   }
-  if (!year || !month || !day) {
+  format.lacks_year_ = !year;
+  if ((!year && !year_may_lack) || !month || !day) {
     problem = "a date needs yyyy, MM and dd";
     return std::nullopt;
   }
@@ -277,7 +296,8 @@ std::optional<TimestampFormat> TimestampFormat::compile(std::string_view pattern
   return format;
 }
 
-std::optional<WrittenTime> TimestampFormat::parse(std::string_view text) const {
+std::optional<WrittenTime> TimestampFormat::parse(std::string_view text,
+                                                  std::optional<std::int32_t> near) const {
   switch (kind_) {
     case Kind::iso8601:
       return parse_iso8601(text);
@@ -290,10 +310,11 @@ std::optional<WrittenTime> TimestampFormat::parse(std::string_view text) const {
     case Kind::pattern:
       break;
   }
-  return parse_pattern(text);
+  return parse_pattern(text, near);
 }
 
-std::optional<WrittenTime> TimestampFormat::parse_pattern(std::string_view text) const {
+std::optional<WrittenTime> TimestampFormat::parse_pattern(std::string_view text,
+                                                          std::optional<std::int32_t> near) const {
   Cursor in(text);
   int year = 0;
   int month = 0;
@@ -348,7 +369,7 @@ std::optional<WrittenTime> TimestampFormat::parse_pattern(std::string_view text)
     if (!read) return std::nullopt;
   }
   if (half_day) clock.hour = clock.hour % 12 + (afternoon ? 12 : 0);
-  const auto date = days_from_civil(year, month, day);
+  const auto date = lacks_year_ ? nearest_date(month, day, near) : days_from_civil(year, month, day);
   const auto of_day = microseconds_of_day(clock);
   if (!in.at_end() || !date || !of_day) return std::nullopt;
   written.date = *date;

@@ -23,14 +23,19 @@ struct WrittenTime {
 
 class TimestampFormat {
  public:
-  // nullopt when the pattern is not understood; `problem` says why.
-  static std::optional<TimestampFormat> compile(std::string_view pattern, std::string& problem);
+  // nullopt when the pattern is not understood; `problem` says why. A pattern without a year is understood
+  // only where `year_may_lack`: a date of the file then says which year it is.
+  static std::optional<TimestampFormat> compile(std::string_view pattern, std::string& problem,
+                                                bool year_may_lack = false);
   static TimestampFormat iso8601();
 
   // nullopt when `text` (already trimmed) is not written so, or is no date of the calendar (31 February).
-  [[nodiscard]] std::optional<WrittenTime> parse(std::string_view text) const;
+  // Where the pattern has no year, it is the one that puts the date nearest to `near`.
+  [[nodiscard]] std::optional<WrittenTime> parse(std::string_view text,
+                                                 std::optional<std::int32_t> near = std::nullopt) const;
   [[nodiscard]] bool is_epoch() const { return kind_ != Kind::pattern && kind_ != Kind::iso8601; }
   [[nodiscard]] bool carries_offset() const { return carries_offset_ || is_epoch(); }
+  [[nodiscard]] bool lacks_year() const { return lacks_year_; }
   [[nodiscard]] const std::string& pattern() const { return pattern_; }
 
  private:
@@ -45,8 +50,10 @@ class TimestampFormat {
   std::vector<Part> parts_;
   std::string pattern_;
   bool carries_offset_ = false;
+  bool lacks_year_ = false;
 
-  [[nodiscard]] std::optional<WrittenTime> parse_pattern(std::string_view text) const;
+  [[nodiscard]] std::optional<WrittenTime> parse_pattern(std::string_view text,
+                                                         std::optional<std::int32_t> near) const;
 };
 
 // Days from 2000-01-01 to a date of the Gregorian calendar; nullopt when there is no such date (years 1 to

@@ -397,3 +397,66 @@ TEST_CASE("a mapping that is wrong names the path and what was expected") {
   CHECK(complaint(with(""), nothing) ==
         "at $.channel: expected the channel: the source names none, found nothing");
 }
+
+TEST_CASE("of settle_amount, fee and net two make the third") {
+  const std::string mapping =
+      with(R"("settle_amount": {"column": "settle"}, "fee": {"column": "fee"}, "net": {"column": "net"})");
+  const auto amounts = [&](const Columns& stated) { return run(mapping, row(stated)).entry; };
+  CHECK(amounts({{"settle", "10"}, {"fee", "0.06"}, {"net", ""}}).net == decimal("9.94"));
+  CHECK(amounts({{"settle", ""}, {"fee", "0.06"}, {"net", "9.94"}}).settle_amount == decimal("10"));
+  CHECK(amounts({{"settle", "10"}, {"fee", ""}, {"net", "9.94"}}).fee == decimal("0.06"));
+  CHECK(!amounts({{"settle", ""}, {"fee", ""}, {"net", "9.94"}}).settle_amount);
+}
+
+TEST_CASE("net decides the sign of a fee whose own sign means nothing") {
+  const std::string mapping = with(
+      R"("settle_amount": {"column": "settle"}, "fee": {"column": "fee", "net_decides": true}, "net": {"column": "net"})");
+  const auto fee = [&](const char* stated, const char* net) {
+    return run(mapping, row({{"settle", "10"}, {"fee", stated}, {"net", net}}));
+  };
+  CHECK(fee("-0.06", "9.94").entry.fee == decimal("0.06"));
+  CHECK(fee("0.06", "9.94").entry.fee == decimal("0.06"));
+  CHECK(fee("0.06", "10.06").entry.fee == decimal("-0.06"));
+  CHECK(fee("0.06", "9.95").outcome == NormaliseOutcome::rejected);
+  CHECK(complaint(with(R"("net": {"column": "net", "net_decides": true})")) ==
+        "at $.net.net_decides: only the fee's sign is decided by net");
+}
+
+TEST_CASE("a map's key that ends in * is a prefix: the longest one, and after what is named whole") {
+  const std::string mapping =
+      with(R"("sub_kind": {"column": "code", "map": {"T11*": "b", "T1107": "a", "T*": "c", "X*": null}})");
+  const auto value = [&](const char* code) { return run(mapping, row({{"code", code}})).entry.sub_kind; };
+  CHECK(value("T1107") == "a");
+  CHECK(value("T1106") == "b");
+  CHECK(value("T0006") == "c");
+  CHECK(!value("X1"));
+  CHECK(run(mapping, row({{"code", "Y"}})).outcome == NormaliseOutcome::rejected);
+}
+
+TEST_CASE("the case \"\" is the one of nothing stated, or of no such column") {
+  const std::string mapping = with(
+      R"("sub_kind": {"by": {"column": "zone"}, "cases": {"": {"const": "none"}, "*": {"const": "some"}}})");
+  CHECK(run(mapping, row({{"zone", ""}})).entry.sub_kind == "none");
+  CHECK(run(mapping, row()).entry.sub_kind == "none");
+  CHECK(run(mapping, row({{"zone", "CET"}})).entry.sub_kind == "some");
+}
+
+TEST_CASE("a date without a year is the one nearest to a date that the file states") {
+  const std::string mapping =
+      R"({"order_key": "order_no", "kind": {"const": "payment"}, "status": {"const": "success"}, "amount": "amount",
+          "occurred_at": {"column": "at", "format": "MMddHHmmss", "year_near": "@business_date"}})";
+  const auto day = [&](const char* at, const char* file) -> std::int64_t {
+    const Result result = run(mapping, row({{"at", at}, {"@business_date", file}}));
+    REQUIRE(result.outcome == NormaliseOutcome::entry);
+    return (*result.entry.occurred_at / 1000000 + 8 * 3600) / 86400 - seconds_2026_11_21 / 86400;
+  };
+  CHECK(day("1121000000", "2026-11-21") == 0);
+  CHECK(day("1231235959", "2027-01-01") == 40);
+  CHECK(day("0101000000", "2026-12-31") == 41);
+  CHECK(day("0229120000", "2027-03-01") == 465);  // only 2028 has that day
+  const Result lost = run(mapping, row({{"at", "1121000000"}}));
+  CHECK(lost.outcome == NormaliseOutcome::rejected);
+  CHECK(lost.rejection.reason == "has no year, and @business_date, which would say it, is not stated");
+  CHECK(complaint(with(R"("value_date": {"column": "d", "format": "MMdd"})")).find("a date needs yyyy") !=
+        std::string::npos);
+}

@@ -46,19 +46,26 @@ bool ControlTally::weigh(std::string_view type, const RawRecord& record, BadRow&
     const auto& types = running.total->types;
     running.applies = types.empty() || std::find(types.begin(), types.end(), type) != types.end();
     running.weight = Decimal();
-    if (!running.applies || running.total->kind != Total::Kind::sum) continue;
-    const RawField* field = record.find(running.total->column, running.position);
+    const bool sum = running.total->kind == Total::Kind::sum;
+    const std::string& column = sum ? running.total->column : running.total->nonzero;
+    if (!running.applies || column.empty()) continue;
+    if (!sum) running.applies = false;  // until the column is known to be other than 0
+    const RawField* field = record.find(column, running.position);
     const std::string_view text =
         field != nullptr && field->value ? mapping::trimmed(*field->value) : std::string_view();
     if (text.empty()) continue;
     const auto weight = format_.number_format.parse(text, reason);
     if (!weight) {
       bad.field = "control";
-      bad.column = running.total->column;
+      bad.column = column;
       bad.value = *field->value;
       return false;
     }
-    running.weight = *weight;
+    if (sum) {
+      running.weight = running.total->by_magnitude ? weight->magnitude() : *weight;
+    } else {
+      running.applies = *weight != Decimal();
+    }
   }
   return true;
 }
@@ -138,7 +145,8 @@ void ControlTally::close(StatementSummary& summary) const {
       // refunds, 0.
       const Decimal sum = total.rounded_to ? rounded(running.sum, *total.rounded_to) : running.sum;
       line.computed = sum.to_string(2);
-      line.agrees = value && (sum - *value).magnitude() <= total.tolerance;
+      line.agrees =
+          value && (sum - (total.by_magnitude ? value->magnitude() : *value)).magnitude() <= total.tolerance;
     }
     agrees = agrees && line.agrees;
     summary.controls.push_back(std::move(line));

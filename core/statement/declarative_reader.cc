@@ -77,7 +77,8 @@ class Reading final : public FrameSink {
   // What the map sees of the statement beside the record: "@kind", "@record", "@file_name" and the facts.
   std::map<std::string, std::string> context_texts_;
   std::vector<RawField> context_;
-  std::set<std::string, std::less<>> provisional_;  // facts that only the file's name has told so far
+  // Facts that only the file's name has told so far, and the rule that did.
+  std::map<std::string, const MetaRule*, std::less<>> provisional_;
   bool context_stale_ = true;
   std::string kind_;
   std::size_t record_position_ = 0;
@@ -105,9 +106,10 @@ void Reading::begin_statement() {
   one_account_ = true;
   context_stale_ = true;
   for (const MetaRule& rule : format_.meta) {
-    if (rule.place == MetaRule::Place::file_name) take(rule, file_name_);
+    if (rule.place != MetaRule::Place::file_name || summary_.meta.contains(rule.name)) continue;
+    take(rule, file_name_);
+    if (summary_.meta.contains(rule.name)) provisional_.emplace(rule.name, &rule);
   }
-  for (const auto& [name, value] : summary_.meta) provisional_.insert(name);
 }
 
 void Reading::store_meta(const std::string& name, std::string value) {
@@ -117,9 +119,12 @@ void Reading::store_meta(const std::string& name, std::string value) {
 }
 
 // What a pattern finds is taken once: a preamble comes before texts that look like it. What the preamble says
-// comes before what the file is called.
+// comes before what the file is called, unless the format asks for the file's name first.
 void Reading::take(const MetaRule& rule, std::string_view text) {
-  if (summary_.meta.contains(rule.name) && !provisional_.contains(rule.name)) return;
+  if (summary_.meta.contains(rule.name)) {
+    const auto named = provisional_.find(rule.name);
+    if (named == provisional_.end() || named->second < &rule) return;
+  }
   boost::cmatch match;
   if (!search(text, rule.pattern, match)) return;
   std::string value = rule.value.value_or(match[1].str());

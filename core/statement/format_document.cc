@@ -168,7 +168,7 @@ void read_record(const JsonNode& node, FormatDocument& out) {
 }
 
 Total read_total(const JsonNode& node, const FormatDocument& format) {
-  node.allow_only({"name", "count", "sum", "of", "round", "tolerance"});
+  node.allow_only({"name", "count", "sum", "of", "nonzero", "abs", "round", "tolerance"});
   Total total;
   const auto count = node.find("count");
   const auto sum = node.find("sum");
@@ -185,6 +185,14 @@ Total read_total(const JsonNode& node, const FormatDocument& format) {
     for (const std::string& type : total.types) {
       if (!format.record.kinds.contains(type)) of->expected("row types that \"record\" knows");
     }
+  }
+  if (const auto nonzero = node.find("nonzero")) {
+    if (sum) nonzero->fail("only rows are counted by it");
+    total.nonzero = column_name(nonzero->text());
+  }
+  if (const auto abs = node.find("abs")) {
+    if (!sum) abs->fail("only a sum has a magnitude");
+    total.by_magnitude = abs->boolean();
   }
   if (const auto round = node.find("round")) {
     if (!sum) round->fail("only a sum is rounded");

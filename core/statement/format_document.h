@@ -44,6 +44,8 @@ struct Total {
   std::string name;                // what the control line is called
   std::string column;              // sum: the source column
   std::vector<std::string> types;  // record types that count; empty: all
+  std::string nonzero;             // count: rows in which this column is an amount other than 0
+  bool by_magnitude = false;       // sum: signs mean nothing, magnitudes are added up
   std::optional<int> rounded_to;   // sum: digits that the stated total is rounded to, half away from zero
   Decimal tolerance;
 };

@@ -96,9 +96,14 @@ TEST_CASE("alipay.fund_flow: two columns of magnitudes, whatever their signs; fe
   CHECK(reading.entry(4).kind == "other");
   CHECK(reading.entry(4).amount == decimal("1"));
 
-  std::string wrong = bill;
-  wrong.replace(wrong.find("共11.00"), std::string("共11.00").size(), "共11.01");
-  CHECK(read_file("alipay.fund_flow", wrong).summary.verdict == ControlVerdict::mismatch);
+  CHECK(reading.summary.controls.size() == 4);
+  for (const auto& [from, to] : {std::pair("共11.00", "共11.01"), std::pair("共-104.06", "共-104.05"),
+                                 std::pair("合计：3笔", "合计：4笔"), std::pair("合计：2笔", "合计：5笔")}) {
+    CAPTURE(from);
+    std::string wrong = bill;
+    wrong.replace(wrong.find(from), std::string(from).size(), to);
+    CHECK(read_file("alipay.fund_flow", wrong).summary.verdict == ControlVerdict::mismatch);
+  }
 }
 
 namespace {
@@ -180,6 +185,16 @@ TEST_CASE("wechat.trade REFUND: refunds happen when they are asked for; a failed
   CHECK(reading.entry(0).status == "success");
   CHECK(reading.entry(0).occurred_at == midnight + 3 * hour);
   CHECK(reading.entry(1).status == "failed");
+}
+
+TEST_CASE(
+    "wechat.trade RECHARGE_REFUND: a part of its own, by the file's name, that replaces no refund bill") {
+  const FileReading reading = read_wechat(wechat_refund_bill, "1600_RECHARGE_REFUND_2026-11-21.csv");
+  require_clean(reading);
+  CHECK(reading.summary.verdict == ControlVerdict::agreed);
+  CHECK(reading.summary.meta.at("part") == "recharge_refund");
+  CHECK(reading.entry(0).kind == "refund");
+  CHECK(date_text(*reading.summary.business_date) == "2026-11-21");
 }
 
 TEST_CASE("wechat.trade of a service provider: each row is of its own merchant") {

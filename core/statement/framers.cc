@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/statement/camt_framer.h"
 #include "core/statement/csv_framer.h"
 
 namespace pg_reconcile::core {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::array frames = {
     FrameType{"csv", make_csv_framer, true},
+    FrameType{"camt", make_camt_framer, false},
 };
 
 }  // namespace

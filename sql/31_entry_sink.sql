@@ -84,69 +84,42 @@ $$;
 COMMENT ON FUNCTION reconcile.prepare_entries(text[], text[], text[], timestamptz[], date[], text[])
 IS 'Before a batch: locks its accounts, makes its partitions, and says which positions are refused and why';
 
--- New entries, a batch at a time. Replays change nothing.
+-- What a batch of new entries needs to know of its accounts, under their locks.
+CREATE FUNCTION reconcile.open_accounts(p_channel text[], p_account text[])
+RETURNS TABLE (channel text, account text, channel_known boolean, account_known boolean, time_zone text,
+               day_start bigint, first_date date, open_from date, effective_statuses text[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM reconcile.lock_account(l.channel, l.account, false)
+  FROM (SELECT DISTINCT s.channel, s.account FROM unnest(p_channel, p_account) AS s (channel, account)
+        WHERE s.channel IS NOT NULL AND s.account IS NOT NULL ORDER BY 1, 2) l;
+  RETURN QUERY
+    SELECT s.channel, s.account, c.channel IS NOT NULL, a.account IS NOT NULL, c.time_zone,
+           (extract(epoch FROM c.day_start) * 1000000)::bigint, c.first_date, a.signed_through + 1, c.effective_statuses
+    FROM unnest(p_channel, p_account) AS s (channel, account)
+    LEFT JOIN reconcile.channel c ON c.channel = s.channel
+    LEFT JOIN reconcile.account a ON a.channel = s.channel AND a.account = s.account;
+END
+$$;
+COMMENT ON FUNCTION reconcile.open_accounts(text[], text[])
+IS 'Locks the accounts of a batch of entries and says how their days are counted (day_start in microseconds) and from which day on they are open';
+
+-- New entries, a batch at a time, the way C++ stores them (extension/pg/entry_writer.h). Replays change nothing.
 CREATE FUNCTION reconcile.insert_entries(
   p_source_id integer, p_statement_id bigint, p_source_key text[], p_channel text[], p_account text[],
   p_book text[], p_kind text[], p_sub_kind text[], p_order_key text[], p_match_key text[], p_channel_ref text[],
   p_original_ref text[], p_amount text[], p_currency text[], p_settle_amount text[], p_settlement_currency text[],
   p_fx_rate text[], p_fee text[], p_net text[], p_status text[], p_source_status text[],
   p_occurred_at timestamptz[], p_value_date date[], p_business_date date[], p_settlement_ref text[],
-  p_attributes text[], OUT inserted bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  PERFORM set_config('pg_reconcile.sink_records', 'on', true);
-  WITH added AS (
-    INSERT INTO reconcile.entry (
-      channel, account, book, kind, sub_kind, order_key, match_key, channel_ref, original_ref, amount, currency,
-      settle_amount, settlement_currency, fx_rate, fee, net, status, source_status, effective, occurred_at,
-      value_date, business_date, recon_date, settlement_ref, attributes, source_id, source_key, statement_id)
-    SELECT s.channel, s.account, s.book, s.kind, s.sub_kind, s.order_key, s.match_key, s.channel_ref, s.original_ref,
-           s.amount::numeric, s.currency, s.settle_amount::numeric, s.settlement_currency, s.fx_rate::numeric,
-           s.fee::numeric, s.net::numeric, s.status, s.source_status, p.is_effective, s.occurred_at, s.value_date,
-           p.day, p.recon_day, s.settlement_ref, s.attributes::jsonb, p_source_id, s.source_key, p_statement_id
-    FROM unnest(p_source_key, p_channel, p_account, p_book, p_kind, p_sub_kind, p_order_key, p_match_key,
-                p_channel_ref, p_original_ref, p_amount, p_currency, p_settle_amount, p_settlement_currency,
-                p_fx_rate, p_fee, p_net, p_status, p_source_status, p_occurred_at, p_value_date, p_settlement_ref,
-                p_attributes) WITH ORDINALITY
-         AS s (source_key, channel, account, book, kind, sub_kind, order_key, match_key, channel_ref, original_ref,
-               amount, currency, settle_amount, settlement_currency, fx_rate, fee, net, status, source_status,
-               occurred_at, value_date, settlement_ref, attributes, ordinality)
-    JOIN reconcile.place_entries(p_channel, p_account, p_book, p_occurred_at, p_business_date, p_status) p
-      ON p.batch_position = s.ordinality
-    WHERE p.refused IS NULL
-    ORDER BY s.ordinality
-    ON CONFLICT DO NOTHING
-    RETURNING channel, account, book, recon_date, kind, currency, amount, fee, effective, order_key, match_key,
-              channel_ref, source_key
-  ), totals AS (
-    INSERT INTO reconcile.entry_total (channel, account, recon_date, book, kind, currency, entries, amount, fee, digest)
-    SELECT channel, account, recon_date, book, kind, currency, count(*), sum(amount), coalesce(sum(fee), 0),
-           sum(reconcile.row_hash(order_key, match_key, channel_ref, kind, trim_scale(amount)::text, currency,
-                                  trim_scale(fee)::text))
-    FROM added WHERE effective
-    GROUP BY channel, account, recon_date, book, kind, currency
-  ), changes AS (
-    INSERT INTO reconcile.entry_change (channel, account, recon_date, book, entries, source_id, order_keys, source_keys)
-    SELECT d.channel, d.account, d.recon_date, d.book, d.entries, CASE WHEN r.has_run THEN p_source_id END, n.order_keys,
-           n.source_keys
-    FROM (SELECT a.channel, a.account, a.recon_date, a.book, count(*) AS entries
-          FROM added a GROUP BY a.channel, a.account, a.recon_date, a.book) d
-    CROSS JOIN LATERAL (SELECT reconcile.day_has_run(d.channel, d.account, d.recon_date) AS has_run OFFSET 0) r
-    LEFT JOIN LATERAL (
-      SELECT array_agg(a.order_key) AS order_keys, array_agg(CASE WHEN a.effective THEN a.source_key END) AS source_keys
-      FROM added a
-      WHERE r.has_run AND a.channel = d.channel AND a.account = d.account AND a.recon_date = d.recon_date AND a.book = d.book
-    ) n ON true
-  )
-  SELECT count(*) INTO inserted FROM added;
-  PERFORM set_config('pg_reconcile.sink_records', 'off', true);
-END
-$$;
+  p_attributes text[]) RETURNS bigint
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'reconcile_insert_entries';
 COMMENT ON FUNCTION reconcile.insert_entries(integer, bigint, text[], text[], text[], text[], text[], text[], text[],
   text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], timestamptz[],
   date[], date[], text[], text[])
-IS 'Stores a batch of new entries with their totals and changes; what prepare_entries() refused is left out';
+IS 'Stores a batch of new entries with their totals and changes, under their accounts'' locks; what place_entries() refuses is left out';
 
 -- What changed in a row whose day is signed off enters the next open day as a delta: the figures of the new
 -- version less those of all stored versions, per identity. What was signed off stays as it is.

@@ -38,4 +38,4 @@ COMMENT ON FUNCTION reconcile.keys_deleted_after_sign_off(integer, bigint) IS 'K
 
 GRANT EXECUTE ON FUNCTION reconcile.source_has_entries(integer), reconcile.stored_keys(integer, text, bigint),
   reconcile.keys_deleted_after_sign_off(integer, bigint) TO reconcile_worker;
-GRANT EXECUTE ON FUNCTION reconcile.prepare_entries, reconcile.insert_entries, reconcile.change_entries TO reconcile_worker;
+GRANT EXECUTE ON FUNCTION reconcile.open_accounts, reconcile.prepare_entries, reconcile.insert_entries, reconcile.change_entries TO reconcile_worker;

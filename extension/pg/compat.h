@@ -4,6 +4,8 @@
 #include "extension/pg/postgres.h"
 
 extern "C" {
+#include <access/nbtree.h>
+#include <executor/executor.h>
 #include <storage/proc.h>
 }
 
@@ -23,6 +25,50 @@ inline int process_number() noexcept {
   return MyProcNumber;
 #else
   return MyProc->pgprocno;
+#endif
+}
+
+// All that follows may longjmp.
+
+inline void raw_init_range_table(EState* estate, RangeTblEntry* entry) {
+#if PG_VERSION_NUM >= 180000
+  ExecInitRangeTable(estate, list_make1(entry), nullptr, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+  ExecInitRangeTable(estate, list_make1(entry), nullptr);
+#else
+  ExecInitRangeTable(estate, list_make1(entry));
+#endif
+}
+
+// Whether no other row conflicts, in any index.
+inline bool raw_check_index_constraints(ResultRelInfo* info, TupleTableSlot* slot, EState* estate) {
+  ItemPointerData conflict;
+#if PG_VERSION_NUM >= 180000
+  ItemPointerData none;
+  ItemPointerSetInvalid(&none);
+  return ExecCheckIndexConstraints(info, slot, estate, &conflict, &none, nullptr);
+#else
+  return ExecCheckIndexConstraints(info, slot, estate, &conflict, nullptr);
+#endif
+}
+
+inline List* raw_insert_index_tuples(ResultRelInfo* info, TupleTableSlot* slot, EState* estate,
+                                     bool* conflicts) {
+#if PG_VERSION_NUM >= 160000
+  return ExecInsertIndexTuples(info, slot, estate, false, true, conflicts, nullptr, false);
+#else
+  return ExecInsertIndexTuples(info, slot, estate, false, true, conflicts, nullptr);
+#endif
+}
+
+inline BTStack raw_search_leaf(Relation index, [[maybe_unused]] Relation table, BTScanInsert key,
+                               Buffer* leaf) {
+#if PG_VERSION_NUM >= 170000
+  return _bt_search(index, table, key, leaf, BT_WRITE);
+#elif PG_VERSION_NUM >= 160000
+  return _bt_search(index, table, key, leaf, BT_WRITE, nullptr);
+#else
+  return _bt_search(index, key, leaf, BT_WRITE, nullptr);
 #endif
 }
 

@@ -1,9 +1,12 @@
 #include "extension/pg/entry_sink.h"
 
+#include <set>
 #include <utility>
 
 #include "core/mapping/attributes_json.h"
 #include "core/money/currency.h"
+#include "extension/pg/entry_places.h"
+#include "extension/pg/entry_row.h"
 #include "extension/pg/spi.h"
 
 namespace pg_reconcile::pg {
@@ -103,7 +106,7 @@ std::string call(const char* function, std::size_t arguments) {
 }  // namespace
 
 EntrySink::EntrySink(std::int32_t source_id, std::optional<std::int64_t> statement_id)
-    : source_id_(source_id), statement_id_(statement_id) {}
+    : source_id_(source_id), statement_id_(statement_id), writer_(source_id) {}
 
 EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& previous) {
   if (operations_.size() >= buffer_rows_max || bytes_ >= buffer_bytes_max) write();
@@ -153,21 +156,52 @@ std::vector<EntrySink::Refused> EntrySink::take_refused() {
 }
 
 void EntrySink::write() {
-  write_batch(true);
-  write_batch(false);
+  write_inserts();
+  write_changes();
   operations_.clear();
   by_key_.clear();
   bytes_ = 0;
 }
 
-void EntrySink::write_batch(bool inserts) {
+void EntrySink::write_inserts() {
+  std::set<AccountName> accounts;
+  const AccountName* last = nullptr;
+  std::size_t count = 0;
+  for (const Buffered& buffered : operations_) {
+    if (buffered.operation != Operation::insert) continue;
+    count++;
+    const core::Entry& entry = buffered.entry;
+    if (last != nullptr && last->first == entry.channel && last->second == entry.account) continue;
+    last = &*accounts.emplace(entry.channel, entry.account).first;
+  }
+  if (count == 0) return;
+  EntryPlaces places(accounts);
+  RowMemory memory;
+  std::vector<EntryRow> rows;
+  rows.reserve(count);
+  std::string refused;
+  for (const Buffered& buffered : operations_) {
+    if (buffered.operation != Operation::insert) continue;
+    const core::Entry& entry = buffered.entry;
+    const auto place = places.place(
+        {entry.channel, entry.account, entry.book, entry.status, entry.occurred_at, entry.business_date},
+        refused);
+    if (place) {
+      rows.push_back(make_row(memory, {source_id_, statement_id_}, buffered.source_key, entry, *place));
+    } else {
+      refused_.push_back({buffered.source_key, refused, buffered.row});
+    }
+  }
+  changed_ += writer_.store(rows, memory);
+}
+
+void EntrySink::write_changes() {
   Columns columns;
   std::vector<std::size_t> rows;
   for (const Buffered& buffered : operations_) {
-    if ((buffered.operation == Operation::insert) == inserts) {
-      rows.push_back(buffered.row);
-      columns.add(static_cast<char>(buffered.operation), buffered.source_key, buffered.entry);
-    }
+    if (buffered.operation == Operation::insert) continue;
+    rows.push_back(buffered.row);
+    columns.add(static_cast<char>(buffered.operation), buffered.source_key, buffered.entry);
   }
   if (columns.source_key.empty()) return;
 
@@ -185,10 +219,10 @@ void EntrySink::write_batch(bool inserts) {
 
   std::vector<Argument> arguments = {
       Argument::int4(source_id_),
-      statement_id_ ? Argument::int8(*statement_id_) : Argument::datum(20 /* int8 */, 0, true)};
-  if (!inserts) arguments.push_back(Argument::text_array(columns.operation));
+      statement_id_ ? Argument::int8(*statement_id_) : Argument::datum(20 /* int8 */, 0, true),
+      Argument::text_array(columns.operation)};
   columns.append_to(arguments);
-  spi.run(call(inserts ? "insert_entries" : "change_entries", arguments.size()), arguments);
+  spi.run(call("change_entries", arguments.size()), arguments);
   changed_ += static_cast<std::uint64_t>(spi.int8(0, 0));
 }
 

@@ -1,5 +1,6 @@
 // The door through which entries come in: buffers, then writes a batch with its totals and changes in the
-// caller's transaction, through reconcile.prepare_entries, insert_entries and change_entries.
+// caller's transaction. New entries go to their partitions directly (EntryWriter), updates and deletions
+// through reconcile.prepare_entries and change_entries.
 //
 // An entry without an order key takes its source key for one. Within a buffer the operations on one source
 // key are folded into one, so that what is written depends on the last state alone and the order among
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "core/mapping/entry.h"
+#include "extension/pg/entry_writer.h"
 
 namespace pg_reconcile::pg {
 
@@ -58,10 +60,12 @@ class EntrySink {
   Buffered& slot(std::string_view source_key, Operation& previous);
   void hold(Buffered& buffered, Operation operation, const core::Entry& entry, std::size_t row);
   void write();
-  void write_batch(bool inserts);
+  void write_inserts();
+  void write_changes();
 
   std::int32_t source_id_;
   std::optional<std::int64_t> statement_id_;
+  EntryWriter writer_;
   std::vector<Buffered> operations_;
   std::unordered_map<std::string, std::size_t> by_key_;
   std::size_t bytes_ = 0;  // of the texts taken in since the last write

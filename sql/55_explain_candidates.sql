@@ -96,10 +96,12 @@ $$;
 COMMENT ON FUNCTION reconcile.tolerance_between(jsonb, jsonb)
 IS 'The least amount and window by which a match rule would take two entries for a pair, as rules write them; empty: none is needed, or none does';
 
--- By keys through their indexes, and open items of the nearest amounts.
+-- By keys through their indexes, and open items of the nearest amounts. For who is restricted by reconcile.access,
+-- row level security would keep amounts out of index conditions (comparing numerics is not leakproof): so the owner
+-- reads, and who may not see the account finds nothing.
 CREATE FUNCTION reconcile.nearest_candidates(p_channel text, p_account text, p_leg text, p_book text, p_entry jsonb)
 RETURNS SETOF jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   the_order text := p_entry ->> 'order_key';
@@ -109,6 +111,9 @@ DECLARE
   the_amount numeric := (p_entry ->> 'amount')::numeric;
   the_day date := (p_entry ->> 'business_date')::date;
 BEGIN
+  IF NOT reconcile.has_access(p_channel, coalesce(p_account, '')) THEN
+    RETURN;
+  END IF;
   RETURN QUERY
     WITH found AS (
       (SELECT to_jsonb(e) AS x FROM reconcile.entry e

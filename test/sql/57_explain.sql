@@ -2,7 +2,7 @@
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
 SET timezone = 'UTC';
-SELECT plan(43);
+SELECT plan(45);
 \ir rules/world.sql
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 30 AS live \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', first_date => :'live', lags => '{"left": {"*": 0}, "right": {"*": 0}}') \g /dev/null
@@ -189,6 +189,19 @@ RESET ROLE;
 INSERT INTO reconcile.account (channel, account) VALUES ('pay', 'b');
 CREATE ROLE test_explain_reader;
 GRANT reconcile_reader TO test_explain_reader;
+-- What a restricted reader is told, of what it may see: the same as everybody.
+CREATE FUNCTION public.all_told(p_id bigint) RETURNS text LANGUAGE sql AS $$ SELECT string_agg(concat_ws('|', x.step, x.topic, x.explanation, x.details), E'\n' ORDER BY x.step) FROM reconcile.explain(p_id) x $$;
+CREATE FUNCTION public.all_near() RETURNS text LANGUAGE sql AS $$
+  SELECT string_agg(n.x ->> 'source_key', ',' ORDER BY n.ordinality)
+  FROM reconcile.nearest_candidates('pay', 'a', 'internal-trade', 'trade', (SELECT o.entry FROM reconcile.open_item o WHERE o.book = 'internal' ORDER BY o.source_key LIMIT 1)) WITH ORDINALITY AS n (x, ordinality)
+$$;
+SELECT all_told(did('l1')) AS told, all_near() AS near, did('l1') AS shown \gset
+INSERT INTO reconcile.access VALUES ('test_explain_reader', 'pay', 'a');
+SET ROLE test_explain_reader;
+SELECT is(all_told(:shown), :'told', 'a reader of this account alone is told what everybody is told');
+SELECT is(all_near(), :'near', 'of the same candidates');
+RESET ROLE;
+DELETE FROM reconcile.access;
 SELECT sid('l3') AS hidden, did('l1') AS hidden_too \gset
 INSERT INTO reconcile.access VALUES ('test_explain_reader', 'pay', 'b');
 SET ROLE test_explain_reader;

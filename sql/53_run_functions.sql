@@ -155,34 +155,66 @@ AS $$
 $$;
 COMMENT ON FUNCTION reconcile.next_run_day(text, text, text, timestamptz, date) IS 'The day after p_after that a leg should run next, NULL when nothing is to be done';
 
--- What became of a day whose run ended with an error: its transaction is rolled back, and this stays as evidence.
-CREATE FUNCTION reconcile.record_failed_run(p_channel text, p_account text, p_leg text, p_day date, p_snapshot pg_snapshot,
-                                            p_failure text) RETURNS void
+-- One day of run_due. What ends it with an error is rolled back, and stays as a failed run: evidence, and what holds the day
+-- up for an hour. A cancel is not caught.
+CREATE FUNCTION reconcile.run_next_day(p_channel text, p_account text, p_leg text, p_as_of timestamptz,
+                                       p_after date DEFAULT '-infinity', OUT day date, OUT state text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  -- From before the run, so that what changed since is known.
+  before_run pg_snapshot := pg_current_snapshot();
+  sqlstate_of_error text;
+  message text;
+  detail text;
+  hint text;
+  warning text;
 BEGIN
   PERFORM reconcile.require_account(p_channel, p_account);
   PERFORM reconcile.require_access(p_channel, p_account);
+  BEGIN
+    day := reconcile.next_run_day(p_channel, p_account, p_leg, p_as_of, p_after);
+    IF day IS NULL THEN
+      RETURN;
+    END IF;
+    SELECT r.state INTO run_next_day.state FROM reconcile.run(p_channel, day, p_account, p_leg, 'incremental') r LIMIT 1;
+    RETURN;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS sqlstate_of_error = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+                            hint = PG_EXCEPTION_HINT;
+  END;
+  state := 'failed';
+  warning := format('leg "%s" of account "%s" at channel "%s" could not be run for %s: %s', p_leg, p_account, p_channel,
+                    coalesce(day::text, 'its next day'), message);
+  CASE WHEN detail <> '' AND hint <> '' THEN RAISE WARNING USING ERRCODE = sqlstate_of_error, MESSAGE = warning, DETAIL = detail, HINT = hint;
+       WHEN detail <> '' THEN RAISE WARNING USING ERRCODE = sqlstate_of_error, MESSAGE = warning, DETAIL = detail;
+       WHEN hint <> '' THEN RAISE WARNING USING ERRCODE = sqlstate_of_error, MESSAGE = warning, HINT = hint;
+       ELSE RAISE WARNING USING ERRCODE = sqlstate_of_error, MESSAGE = warning; END CASE;
+  -- A deadlock or a lock that was not to be had says nothing of the day: the next call tries again.
+  IF day IS NULL OR left(sqlstate_of_error, 2) = '40' OR sqlstate_of_error = '55P03' THEN
+    RETURN;
+  END IF;
   INSERT INTO reconcile.run (channel, account, leg, business_date, state, method, failure, snapshot, finished_at)
-  VALUES (p_channel, p_account, p_leg, p_day, 'failed', 'incremental', p_failure, p_snapshot, clock_timestamp());
+  SELECT p_channel, p_account, p_leg, run_next_day.day, 'failed',
+         -- What has not been run yet is run as a whole.
+         CASE WHEN EXISTS (SELECT FROM reconcile.run r
+                           WHERE r.channel = p_channel AND r.account = p_account AND r.leg = p_leg
+                             AND r.business_date = run_next_day.day AND r.current)
+              THEN 'incremental' ELSE 'batch' END,
+         concat_ws(' ', format('%s: %s.', sqlstate_of_error, message), nullif(detail, ''), nullif(hint, '')), before_run,
+         clock_timestamp();
 END
 $$;
-COMMENT ON FUNCTION reconcile.record_failed_run(text, text, text, date, pg_snapshot, text)
-IS 'Records that a day''s run ended with an error; p_snapshot: from before the run, so that what changed since is known';
+COMMENT ON FUNCTION reconcile.run_next_day(text, text, text, timestamptz, date)
+IS 'Runs the day after p_after that a leg should run next, if any; an error is a warning and a failed run on record';
 
 CREATE PROCEDURE reconcile.run_due(as_of timestamptz DEFAULT now())
 LANGUAGE plpgsql
 AS $$
 DECLARE
   target record;
-  next_day date;
   last_day date;
-  result text;
-  snapshot pg_catalog.pg_snapshot;
-  sqlstate_of_error text;
-  message text;
-  detail text;
-  hint text;
+  done record;
 BEGIN
   FOR target IN
     SELECT a.channel, a.account, l.leg
@@ -193,34 +225,12 @@ BEGIN
   LOOP
     last_day := '-infinity';
     LOOP
-      next_day := NULL;
-      -- What one account's run ends with is no reason to keep the others waiting. A cancel is not caught here.
-      BEGIN
-        snapshot := pg_catalog.pg_current_snapshot();
-        next_day := reconcile.next_run_day(target.channel, target.account, target.leg, as_of, last_day);
-        EXIT WHEN next_day IS NULL;
-        SELECT r.state INTO result
-        FROM reconcile.run(target.channel, next_day, target.account, target.leg, 'incremental') r LIMIT 1;
-      EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS sqlstate_of_error = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
-                                hint = PG_EXCEPTION_HINT;
-        result := 'failed';
-        RAISE WARNING USING ERRCODE = sqlstate_of_error,
-          MESSAGE = pg_catalog.format('leg "%s" of account "%s" at channel "%s" could not be run for %s: %s', target.leg,
-                                      target.account, target.channel, coalesce(next_day::text, 'its next day'), message),
-          DETAIL = detail, HINT = hint;
-        -- A deadlock or a lock that was not to be had says nothing of the day: the next call tries again.
-        IF next_day IS NOT NULL AND pg_catalog.left(sqlstate_of_error, 2) OPERATOR(pg_catalog.<>) '40'
-           AND sqlstate_of_error OPERATOR(pg_catalog.<>) '55P03' THEN
-          PERFORM reconcile.record_failed_run(target.channel, target.account, target.leg, next_day, snapshot,
-            pg_catalog.concat_ws(' ', pg_catalog.format('%s: %s.', sqlstate_of_error, message),
-                                 nullif(detail, ''), nullif(hint, '')));
-        END IF;
-      END;
+      -- What one account's run ends with is no reason to keep the others waiting.
+      SELECT d.day, d.state INTO done FROM reconcile.run_next_day(target.channel, target.account, target.leg, as_of, last_day) d;
       COMMIT;
       -- A day that waits or fails holds back the days after it.
-      EXIT WHEN result OPERATOR(pg_catalog.<>) 'succeeded';
-      last_day := next_day;
+      EXIT WHEN done.day IS NULL OR done.state OPERATOR(pg_catalog.<>) 'succeeded';
+      last_day := done.day;
     END LOOP;
   END LOOP;
 END
@@ -309,6 +319,6 @@ GRANT SELECT ON reconcile.run, reconcile.run_total, reconcile.discrepancy, recon
   reconcile.adjustment, reconcile.day_close TO reconcile_reader;
 GRANT EXECUTE ON FUNCTION reconcile.run(text, date, text, text, text, boolean, boolean),
   reconcile.next_run_day(text, text, text, timestamptz, date),
-  reconcile.record_failed_run(text, text, text, date, pg_snapshot, text) TO reconcile_operator, reconcile_worker;
+  reconcile.run_next_day(text, text, text, timestamptz, date) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON PROCEDURE reconcile.run_due(timestamptz) TO reconcile_operator, reconcile_worker;
 GRANT EXECUTE ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date) TO reconcile_reader;

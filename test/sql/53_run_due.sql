@@ -1,7 +1,7 @@
 -- run_due: what ends one account's run is recorded and keeps no other account waiting; a cancel ends the call.
 \set ON_ERROR_STOP 0
 SET client_min_messages = error;
-SELECT plan(12);
+SELECT plan(16);
 SELECT current_date - 6 AS d, current_date - 5 AS d1 \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', first_date => :'d');
 SELECT reconcile.create_account('pay', 'b');
@@ -36,7 +36,7 @@ CALL reconcile.run_due();
 SELECT is(runs(), 'a 0 failed, b 0 succeeded, b 1 succeeded', 'the other account is run, all its days');
 SELECT is((SELECT r.failure FROM reconcile.run r WHERE r.account = 'a'), 'PT001: the shop is closed. Somebody has the key. Ask somebody.', 'the error is on record');
 SELECT is((SELECT concat_ws(' ', r.current, r.requested_by = session_user, r.finished_at IS NOT NULL, r.snapshot IS NOT NULL, r.method) FROM reconcile.run r WHERE r.account = 'a'),
-  'f t t t incremental', 'as what it is');
+  'f t t t batch', 'as what it is');
 SELECT is((SELECT count(*) FROM reconcile.open_item WHERE account = 'a') + (SELECT count(*) FROM reconcile.run_total JOIN reconcile.run USING (run_id) WHERE account = 'a'),
   0::bigint, 'and nothing else of it');
 CALL reconcile.run_due();
@@ -61,13 +61,25 @@ CALL reconcile.run_due(now() + interval '4 hours');
 SELECT is((SELECT string_agg(concat_ws(' ', r.account, r.business_date - :'d'::date, r.state), ', ' ORDER BY r.account, r.business_date) FROM reconcile.run r WHERE r.current AND r.business_date <= :'d1'),
   'a 0 succeeded, a 1 succeeded, b 0 succeeded, b 1 succeeded', 'what no longer fails is run, and the days after it');
 
--- Who may not see the account can't say that it failed.
+UPDATE behaviour SET way = 'raise';
+INSERT INTO reconcile.entry (channel, account, book, kind, order_key, match_key, amount, currency, status, effective, occurred_at, business_date, recon_date, source_id, source_key)
+SELECT 'pay', 'a', 'trade', 'fee', 'g', 'g', 10, 'CNY', 'success', true, :'d', :'d', :'d', 2, 'g';
+CALL reconcile.run_due();
+SELECT is((SELECT concat_ws(' ', r.business_date - :'d'::date, r.state, r.method) FROM reconcile.run r WHERE r.account = 'a' ORDER BY r.run_id DESC LIMIT 1),
+  '0 failed incremental', 'a day that had been run fails as an incremental run');
+
+-- Nobody says of a day that it failed but the run itself.
 CREATE ROLE of_account_b LOGIN IN ROLE reconcile_operator;
 INSERT INTO reconcile.access (member, channel, account) VALUES ('of_account_b', 'pay', 'b');
+SELECT is((SELECT string_agg(p.proname, ',') FROM pg_proc p WHERE p.pronamespace = 'reconcile'::regnamespace AND p.prosrc LIKE '%INSERT INTO reconcile.run (%'
+           AND has_function_privilege('of_account_b', p.oid, 'EXECUTE')), 'run_next_day', 'one function writes failed runs');
+SELECT count(*) AS failed FROM reconcile.run WHERE state = 'failed' \gset
 SET SESSION AUTHORIZATION of_account_b;
-SELECT throws_ok(format('SELECT reconcile.record_failed_run(''pay'', ''a'', ''internal-trade'', %L, pg_current_snapshot(), ''x'')', :'d'), '42501',
-  'permission denied for account "a" of channel "pay"', 'who may not see an account records nothing of it');
+SELECT throws_ok('SELECT reconcile.run_next_day(''pay'', ''a'', ''internal-trade'', now())', '42501',
+  'permission denied for account "a" of channel "pay"', 'and runs no account that its caller may not see');
+SELECT is((SELECT concat_ws(' ', d.day, d.state) FROM reconcile.run_next_day('pay', 'b', 'internal-trade', :'d'::date + interval '1 day') d), '', 'an operator calls it with the effect of run_due');
 RESET SESSION AUTHORIZATION;
+SELECT is((SELECT count(*) FROM reconcile.run WHERE state = 'failed'), :failed::bigint, 'which leaves nothing where nothing fails');
 SELECT * FROM finish();
 REASSIGN OWNED BY of_account_b TO CURRENT_USER;
 DROP OWNED BY of_account_b;

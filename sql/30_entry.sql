@@ -328,6 +328,7 @@ BEGIN
   END LOOP;
 
   PERFORM reconcile.attach_entries();
+  PERFORM reconcile.ensure_months_ahead();
   RETURN true;
 END
 $$;

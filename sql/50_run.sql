@@ -6,7 +6,7 @@ CREATE TABLE reconcile.run (
   account          text NOT NULL,
   leg              text NOT NULL,
   business_date    date NOT NULL,
-  state            text NOT NULL CHECK (state IN ('waiting', 'succeeded', 'failed')),
+  state            text NOT NULL CHECK (state IN ('waiting', 'waited', 'succeeded', 'failed')),
   method           text NOT NULL,
   dry_run          boolean NOT NULL DEFAULT false,
   forced           boolean NOT NULL DEFAULT false,
@@ -44,7 +44,7 @@ COMMENT ON COLUMN reconcile.run.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.run.account IS 'The account';
 COMMENT ON COLUMN reconcile.run.leg IS 'The leg';
 COMMENT ON COLUMN reconcile.run.business_date IS 'The day';
-COMMENT ON COLUMN reconcile.run.state IS 'waiting: something is missing, see waiting_for; succeeded: proved and published; failed: a proof line does not hold, nothing published';
+COMMENT ON COLUMN reconcile.run.state IS 'waiting: something is missing, see waiting_for; waited: something was, and the day has run since; succeeded: proved and published; failed: a proof line does not hold, nothing published';
 COMMENT ON COLUMN reconcile.run.method IS 'batch: all entries of the day were read; incremental: those that changes since the run before touch';
 COMMENT ON COLUMN reconcile.run.dry_run IS 'A rehearsal: nothing was published';
 COMMENT ON COLUMN reconcile.run.forced IS 'Run although something was missing; needs an approver at sign-off';

@@ -37,7 +37,7 @@ CREATE TABLE reconcile.match_suggestion (
   rule_version  integer NOT NULL,
   outcome       text NOT NULL CHECK (outcome IN ('suggested', 'ambiguous', 'gave_up')),
   currency      text NOT NULL,
-  residual      numeric NOT NULL,
+  residual      numeric,
   tolerance     jsonb,
   left_count    bigint NOT NULL,
   right_count   bigint NOT NULL,
@@ -45,7 +45,8 @@ CREATE TABLE reconcile.match_suggestion (
   right_entries jsonb NOT NULL,
   members       bytea NOT NULL,
   run_id        bigint NOT NULL,
-  created_at    timestamptz NOT NULL DEFAULT now()
+  created_at    timestamptz NOT NULL DEFAULT now(),
+  CHECK ((outcome = 'suggested') = (residual IS NOT NULL))
 );
 CREATE INDEX match_suggestion_day ON reconcile.match_suggestion (channel, account, leg, last_date);
 COMMENT ON TABLE reconcile.match_suggestion IS 'What a rule found and closed nothing by: matches that wait for confirmation, ties, and blocks too big to decide';
@@ -60,7 +61,7 @@ COMMENT ON COLUMN reconcile.match_suggestion.rule IS 'Its rule''s name';
 COMMENT ON COLUMN reconcile.match_suggestion.rule_version IS 'The version of the rule set';
 COMMENT ON COLUMN reconcile.match_suggestion.outcome IS 'suggested: a match to be confirmed or rejected; ambiguous: equally good answers differ in these entries; gave_up: too many candidates to decide';
 COMMENT ON COLUMN reconcile.match_suggestion.currency IS 'The currency';
-COMMENT ON COLUMN reconcile.match_suggestion.residual IS 'The difference that a match would accept, right minus left';
+COMMENT ON COLUMN reconcile.match_suggestion.residual IS 'The difference that a match would accept, right minus left; NULL where none is suggested';
 COMMENT ON COLUMN reconcile.match_suggestion.tolerance IS 'The rule''s amount and window that allow it';
 COMMENT ON COLUMN reconcile.match_suggestion.left_count IS 'How many entries of the left book';
 COMMENT ON COLUMN reconcile.match_suggestion.right_count IS 'How many entries of the right book';

@@ -10,6 +10,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   signed record;
+  later record;
   first_day date;
   fresh_version integer;
   ordered jsonb;
@@ -36,6 +37,18 @@ BEGIN
       MESSAGE = format('match rules cannot change on %s: that day is signed off', first_day),
       DETAIL = format('Account "%s" of channel "%s" is signed off through %s.', signed.account, channel, signed.signed_through),
       HINT = format('Set them from %s on, or reopen the days with reconcile.reopen_day().', signed.signed_through + 1);
+  END IF;
+  SELECT r.valid_from, r.version INTO later FROM reconcile.match_rule r
+  WHERE r.channel = set_match_rules.channel AND r.leg = set_match_rules.leg AND r.valid_from > first_day
+  ORDER BY r.valid_from, r.version DESC LIMIT 1;
+  IF later.valid_from <= (SELECT c.first_date FROM reconcile.channel c WHERE c.channel = set_match_rules.channel) THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('no day would be matched by rules that are valid from %s', first_day),
+      DETAIL = format('Version %s of leg "%s" is valid from %s, and the first day of channel "%s" is no earlier.', later.version, leg, later.valid_from, channel),
+      HINT = format('Give valid_from => %L to replace that version.', later.valid_from);
+  ELSIF later.valid_from IS NOT NULL THEN
+    RAISE NOTICE USING MESSAGE = format('these rules hold until %s', later.valid_from - 1),
+      DETAIL = format('From %s on version %s of leg "%s" is valid.', later.valid_from, later.version, leg);
   END IF;
   SELECT coalesce(max(r.version), 0) + 1 INTO fresh_version FROM reconcile.match_rule r
   WHERE r.channel = set_match_rules.channel AND r.leg = set_match_rules.leg;
@@ -206,7 +219,7 @@ COMMENT ON COLUMN reconcile.open_suggestion.rule IS 'The rule''s name';
 COMMENT ON COLUMN reconcile.open_suggestion.rule_version IS 'The version of the rule set';
 COMMENT ON COLUMN reconcile.open_suggestion.outcome IS 'suggested, ambiguous (equally good answers differ in these entries) or gave_up (too many candidates to decide)';
 COMMENT ON COLUMN reconcile.open_suggestion.currency IS 'The currency';
-COMMENT ON COLUMN reconcile.open_suggestion.residual IS 'The difference that the match would accept, right minus left';
+COMMENT ON COLUMN reconcile.open_suggestion.residual IS 'The difference that the match would accept, right minus left; NULL where none is suggested';
 COMMENT ON COLUMN reconcile.open_suggestion.tolerance IS 'The rule''s amount and window that allow it';
 COMMENT ON COLUMN reconcile.open_suggestion.left_count IS 'How many entries of the left book';
 COMMENT ON COLUMN reconcile.open_suggestion.right_count IS 'How many entries of the right book';

@@ -137,7 +137,7 @@ COMMENT ON COLUMN reconcile.run_history.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.run_history.account IS 'Our account at the channel';
 COMMENT ON COLUMN reconcile.run_history.leg IS 'The leg';
 COMMENT ON COLUMN reconcile.run_history.business_date IS 'The day';
-COMMENT ON COLUMN reconcile.run_history.state IS 'waiting, succeeded or failed';
+COMMENT ON COLUMN reconcile.run_history.state IS 'waiting, waited (and has run since), succeeded or failed';
 COMMENT ON COLUMN reconcile.run_history.current IS 'The run whose result stands for the day';
 COMMENT ON COLUMN reconcile.run_history.method IS 'The method';
 COMMENT ON COLUMN reconcile.run_history.forced IS 'Run although something was missing';

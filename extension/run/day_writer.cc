@@ -286,7 +286,7 @@ void DayWriter::write_suggestions(const std::vector<Suggestion>& suggestions) {
   std::vector<std::string> rules;
   std::vector<std::string> outcome;
   std::vector<std::string> currencies;
-  std::vector<std::string> residuals;
+  std::vector<std::optional<std::string>> residuals;
   std::vector<std::string> tolerances;
   std::vector<std::int64_t> left_counts;
   std::vector<std::int64_t> right_counts;
@@ -301,7 +301,8 @@ void DayWriter::write_suggestions(const std::vector<Suggestion>& suggestions) {
     rules.push_back(rule.name);
     outcome.emplace_back(outcomes[static_cast<std::size_t>(suggestion.outcome)]);
     currencies.push_back(currency);
-    residuals.push_back(core::amount_text(suggestion.residual, currency));
+    residuals.push_back(suggestion.residual ? std::optional(core::amount_text(*suggestion.residual, currency))
+                                            : std::nullopt);
     tolerances.push_back(rule.tolerance);
     left_counts.push_back(static_cast<std::int64_t>(suggestion.left_count));
     right_counts.push_back(static_cast<std::int64_t>(suggestion.right_count));

@@ -281,7 +281,7 @@ class LegRun {
         "AND r.current AND r.business_date >= $4",
         key_arguments(first_day()));
     spi.run(
-        "DELETE FROM reconcile.run r WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
+        "UPDATE reconcile.run r SET state = 'waited' WHERE r.channel = $1 AND r.account = $2 AND r.leg = $3 "
         "AND r.business_date = $4 AND r.state = 'waiting'",
         key_arguments(request_.day));
   }

@@ -1,6 +1,8 @@
 #include "extension/run/rule_passes.h"
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #define XXH_INLINE_ALL
@@ -40,8 +42,11 @@ class RulePasses {
     for (const PassConfig& pass : leg_.passes) {
       if (!core::is_exact(pass.rule.kind)) run(pass);
     }
-    close(left_, match_.left_open);
-    close(right_, match_.right_open);
+    const std::vector<std::uint32_t> left_matched = matched_entries(left_);
+    const std::vector<std::uint32_t> right_matched = matched_entries(right_);
+    close(left_matched, match_.left_open);
+    close(right_matched, match_.right_open);
+    tidy_findings(left_matched, right_matched);
     return std::move(suggestions_);
   }
 
@@ -75,7 +80,7 @@ class RulePasses {
           {finding.outcome == core::RuleFinding::Outcome::ambiguous ? Suggestion::Outcome::ambiguous
                                                                     : Suggestion::Outcome::gave_up,
            pass.pass, finding.currency, entries_of(left_, finding.left), entries_of(right_, finding.right),
-           finding.left_count, finding.right_count, finding.residual});
+           finding.left_count, finding.right_count, std::nullopt});
     }
   }
 
@@ -165,14 +170,39 @@ class RulePasses {
     });
   }
 
-  static void close(const Side& side, std::vector<std::uint32_t>& open) {
-    std::vector<std::uint32_t> closed;
+  static std::vector<std::uint32_t> matched_entries(const Side& side) {
+    std::vector<std::uint32_t> entries;
     for (std::size_t i = 0; i < side.rest.size(); i++) {
-      if (side.busy[i] == matched) closed.push_back(side.rest[i].entry);
+      if (side.busy[i] == matched) entries.push_back(side.rest[i].entry);
     }
-    std::sort(closed.begin(), closed.end());
-    std::erase_if(open,
-                  [&closed](std::uint32_t i) { return std::binary_search(closed.begin(), closed.end(), i); });
+    std::sort(entries.begin(), entries.end());
+    return entries;
+  }
+
+  // How many of them were among `entries`.
+  static std::uint64_t close(const std::vector<std::uint32_t>& closed, std::vector<std::uint32_t>& entries) {
+    return std::erase_if(
+        entries, [&closed](std::uint32_t i) { return std::binary_search(closed.begin(), closed.end(), i); });
+  }
+
+  // A tie that a later rule has resolved is none. Of what several rules can't decide alike, the first speaks.
+  void tidy_findings(const std::vector<std::uint32_t>& left_matched,
+                     const std::vector<std::uint32_t>& right_matched) {
+    std::set<std::tuple<Suggestion::Outcome, std::vector<std::uint32_t>, std::vector<std::uint32_t>,
+                        std::uint64_t, std::uint64_t>>
+        said;
+    std::erase_if(suggestions_, [&](Suggestion& finding) {
+      if (finding.outcome == Suggestion::Outcome::suggested) return false;
+      const std::uint64_t lefts = close(left_matched, finding.left);
+      const std::uint64_t rights = close(right_matched, finding.right);
+      if (finding.outcome == Suggestion::Outcome::ambiguous && lefts + rights > 0) return true;
+      finding.left_count -= lefts;
+      finding.right_count -= rights;
+      if (finding.left.empty() || finding.right.empty()) return true;
+      return !said.emplace(finding.outcome, finding.left, finding.right, finding.left_count,
+                           finding.right_count)
+                  .second;
+    });
   }
 
   const LegConfig& leg_;

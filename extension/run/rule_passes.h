@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/matching/rule_match.h"
@@ -20,7 +21,7 @@ struct Suggestion {
   std::vector<std::uint32_t> right;
   std::uint64_t left_count;
   std::uint64_t right_count;
-  core::Decimal residual;
+  std::optional<core::Decimal> residual;  // of what is suggested
 };
 
 // Runs the leg's configured rules in their order over the open entries of `match`. What they match is added

@@ -109,7 +109,8 @@ SELECT is((SELECT r.state || ': ' || r.waiting_for FROM reconcile.run('pay', :'d
 SELECT is((SELECT r.state FROM reconcile.run('pay', :'d1', dry_run => true) r), 'waiting', 'a rehearsal waits too');
 SELECT is((SELECT concat_ws(' ', r.state, r.forced, r.waiting_for) FROM reconcile.run('pay', :'d1', force => true) r),
   format('succeeded t the trade statement of %s', :'d1'), 'force runs it, and both are recorded');
-SELECT is((SELECT count(*) FROM reconcile.run WHERE state = 'waiting' AND business_date = :'d1'), 0::bigint, 'it does not wait any more');
+SELECT is((SELECT string_agg(concat_ws(': ', h.state, h.waiting_for), ', ' ORDER BY h.run_id) FROM reconcile.run_history h WHERE h.business_date = :'d1' AND h.state LIKE 'wait%'),
+  format('waited: the trade statement of %s', :'d1'), 'it does not wait any more, and its history says that it did');
 SELECT is((SELECT r.forced FROM reconcile.run('pay', :'d', force => true) r WHERE r.business_date = :'d'), false, 'force on a complete day is no force');
 SELECT is((SELECT forced FROM reconcile.run WHERE current AND business_date = :'d1'), true, 'a later forced day stays forced when it is run again');
 DELETE FROM reconcile.expected_statement;

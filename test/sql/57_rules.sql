@@ -1,7 +1,7 @@
 -- Match rules as data: what a leg is matched by, from which day on, and who may say so.
 \set ON_ERROR_STOP 0
 SET client_min_messages = warning;
-SELECT plan(24);
+SELECT plan(27);
 \ir rules/world.sql
 SELECT current_date - 10 AS d, current_date - 9 AS d1, current_date - 8 AS d2, current_date - 30 AS live \gset
 SELECT reconcile.create_channel('pay', 'UTC', 'CNY', account => 'a', first_date => :'live');
@@ -57,6 +57,16 @@ SELECT is(refusal(format('SELECT reconcile.set_match_rules(''pay'', ''internal-t
   'a day that is signed off keeps its rules');
 SELECT reconcile.set_match_rules('pay', 'internal-trade', '[{"rule": "match_key"}]') \g /dev/null
 SELECT is((SELECT max(valid_from) FROM reconcile.match_rule WHERE version = 7), :'d1'::date, 'without a date the first open day is taken');
+
+-- A set that no day would use
+SELECT reconcile.create_channel('new', 'UTC', 'CNY', account => 'a', first_date => :'live') \g /dev/null
+SELECT reconcile.set_match_rules('new', 'internal-trade', '[{"rule": "match_key"}]', :'live') AS standing \gset
+SELECT is(refusal(format($$SELECT reconcile.set_match_rules('new', 'internal-trade', '[{"rule": "channel_ref"}]', %L)$$, :'live'::date - 5)),
+  format('22023 | no day would be matched by rules that are valid from %s | Version %s of leg "internal-trade" is valid from %s, and the first day of channel "new" is no earlier. | Give valid_from => ''%s'' to replace that version.',
+         :'live'::date - 5, :standing, :'live', :'live'), 'a set that a later one hides wholly');
+SELECT is(reconcile.set_match_rules('new', 'internal-trade', '[{"rule": "channel_ref"}]', :'live'), :standing + 1, 'one from the same day replaces it');
+SELECT reconcile.set_match_rules('new', 'internal-trade', '[{"rule": "match_key"}]', :'d') \g /dev/null
+SELECT is(reconcile.set_match_rules('new', 'internal-trade', '[{"rule": "match_key"}, {"rule": "carried"}]', :'live'::date + 1), :standing + 3, 'one that holds for some days is taken, and says until when');
 
 -- Who may
 CREATE ROLE test_rules_admin;

@@ -292,7 +292,7 @@ BEGIN
       SELECT coalesce(max(run_id), 0) INTO last_run FROM reconcile.run;
       CALL reconcile.run_due(next_morning);
       SELECT concat_ws(' ', r.business_date, r.state, r.waiting_for, r.failure) INTO failure
-      FROM reconcile.run r WHERE r.channel = name AND r.state <> 'succeeded' ORDER BY r.run_id DESC LIMIT 1;
+      FROM reconcile.run r WHERE r.channel = name AND r.state NOT IN ('succeeded', 'waited') ORDER BY r.run_id DESC LIMIT 1;
       IF FOUND THEN PERFORM play.blame(name, failure); END IF;
       INSERT INTO play.violation SELECT name, (SELECT max(step) FROM play.log), c FROM play.check(name) c;
       PERFORM play.as_batch(name, last_run);

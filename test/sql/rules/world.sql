@@ -48,7 +48,7 @@ CREATE FUNCTION public.suggestions() RETURNS text LANGUAGE sql AS $$
   FROM (SELECT s.outcome || ' ' || s.rule || ':'
                || (SELECT string_agg(e ->> 'source_key', '+' ORDER BY e ->> 'source_key') FROM jsonb_array_elements(s.left_entries) e) || '='
                || (SELECT string_agg(e ->> 'source_key', '+' ORDER BY e ->> 'source_key') FROM jsonb_array_elements(s.right_entries) e)
-               || ' ' || s.residual AS words
+               || coalesce(' ' || s.residual, '') AS words
         FROM reconcile.open_suggestion s) m
 $$;
 -- Runs a day by these rules, after the exact passes; "state, matches, suggestions" and what the proof is off by.

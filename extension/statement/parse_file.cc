@@ -130,15 +130,19 @@ class TupleSink final : public core::RowSink {
     if (!bad.column.empty()) subject += " (column " + std::string(bad.column) + ")";
     if (!bad.column.empty() || !bad.value.empty()) subject += " '" + std::string(bad.value) + "'";
     if (!subject.empty()) subject += " ";
-    pg::warn("line " + std::to_string(bad.place.line) + " is set aside: " + subject + std::string(bad.reason),
-             std::string(bad.raw));
+    const std::string line = "line " + std::to_string(bad.place.line);
+    const std::string place =
+        bad.place.row_no == 0 ? line : "row " + std::to_string(bad.place.row_no) + " (" + line + ")";
+    pg::warn(place + " is set aside: " + subject + std::string(bad.reason), std::string(bad.raw));
   }
 
   void next_statement() override {}
 
   void summarise(const std::vector<core::StatementSummary>& statements) {
     if (bad_rows_ > warnings_max)
-      pg::warn(std::to_string(bad_rows_) + " rows are set aside; the first 20 are shown", "");
+      pg::warn(std::to_string(bad_rows_ - warnings_max) + " more rows are set aside, " +
+                   std::to_string(bad_rows_) + " in all",
+               "");
     for (const core::StatementSummary& summary : statements) {
       for (const core::ControlLine& line : summary.controls) {
         if (line.agrees) continue;

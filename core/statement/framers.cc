@@ -5,6 +5,7 @@
 
 #include "core/statement/camt_framer.h"
 #include "core/statement/csv_framer.h"
+#include "core/statement/ofx_framer.h"
 
 namespace pg_reconcile::core {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::array frames = {
     FrameType{"csv", make_csv_framer, true},
     FrameType{"camt", make_camt_framer, false},
+    FrameType{"ofx", make_ofx_framer, false},
 };
 
 }  // namespace

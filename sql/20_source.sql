@@ -158,7 +158,7 @@ CREATE FUNCTION reconcile.source_options_validator(options text[], catalog oid) 
 COMMENT ON FUNCTION reconcile.source_options_validator(text[], oid) IS 'Refuses options of servers and user mappings that reconcile_source does not know, or that are in the wrong place';
 
 CREATE FOREIGN DATA WRAPPER reconcile_source VALIDATOR reconcile.source_options_validator;
-COMMENT ON FOREIGN DATA WRAPPER reconcile_source IS 'Where pg_reconcile''s workers connect: host and database in the server, user and password in the user mapping of reconcile_worker';
+COMMENT ON FOREIGN DATA WRAPPER reconcile_source IS 'Where pg_reconcile''s workers connect: the host in the server, user and everything secret in the user mapping of reconcile_worker';
 
 -- ---- what C knows ------------------------------------------------------------------------------------------
 
@@ -515,7 +515,7 @@ SELECT s.name AS source,
        t.last_error,
        t.last_error_at,
        t.heartbeat_at,
-       coalesce(s.server::text, s.location) AS location,
+       CASE WHEN s.kind = 'file' THEN s.location ELSE s.server::text END AS location,
        s.relation,
        s.slot_name
   FROM reconcile.source s
@@ -548,7 +548,7 @@ COMMENT ON COLUMN reconcile.source_status.next_attempt_at IS 'When the next atte
 COMMENT ON COLUMN reconcile.source_status.last_error IS 'The newest error, with its detail and hint';
 COMMENT ON COLUMN reconcile.source_status.last_error_at IS 'When the newest error happened';
 COMMENT ON COLUMN reconcile.source_status.heartbeat_at IS 'When the worker last said that it is alive';
-COMMENT ON COLUMN reconcile.source_status.location IS 'The server, or the folder';
+COMMENT ON COLUMN reconcile.source_status.location IS 'The server, the folder, or what is fetched';
 COMMENT ON COLUMN reconcile.source_status.relation IS 'The table at the server';
 COMMENT ON COLUMN reconcile.source_status.slot_name IS 'The replication slot at the server';
 

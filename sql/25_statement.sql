@@ -227,6 +227,7 @@ DECLARE
   made integer;
   unknown text;
   go_live date;
+  is_fetched boolean := coalesce(location ~ '^(sftp|ftps|https)://', false);
 BEGIN
   IF name IS NULL OR name = '' OR format IS NULL OR book IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -246,11 +247,12 @@ BEGIN
   END IF;
   options := coalesce(options, '{}');
   SELECT k INTO unknown FROM jsonb_object_keys(options) k
-  WHERE k NOT IN ('expected', 'deadline', 'calendar', 'valid_from', 'settle') ORDER BY k LIMIT 1;
+  WHERE k NOT IN ('expected', 'deadline', 'calendar', 'valid_from', 'settle')
+    AND NOT (is_fetched AND k = ANY (reconcile.fetch_options())) ORDER BY k LIMIT 1;
   IF unknown IS NOT NULL THEN
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('unknown option "%s" of a file source', unknown),
-      HINT = 'Options are expected (true), deadline, calendar, valid_from and settle; see docs/formats.md.';
+      HINT = 'Options are expected (true), deadline, calendar, valid_from and settle; see docs/sources/file.md for those of sources that fetch.';
   END IF;
   PERFORM (options ->> 'settle')::interval;
   IF options ? 'calendar' AND NOT EXISTS (SELECT FROM reconcile.calendar c WHERE c.calendar = options ->> 'calendar') THEN
@@ -258,16 +260,18 @@ BEGIN
       MESSAGE = format('calendar "%s" does not exist', options ->> 'calendar'),
       HINT = 'Calendars are rows of reconcile.calendar and reconcile.calendar_day.';
   END IF;
-  IF location IS NOT NULL AND location !~ '^(file://)?/' THEN
+  IF is_fetched THEN
+    PERFORM reconcile.check_fetch_source(location, options);
+  ELSIF location IS NOT NULL AND location !~ '^(file://)?/' THEN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
       MESSAGE = format('location "%s" can not be watched', location),
-      DETAIL = 'Folders of this server are: an absolute path, or file://.',
+      DETAIL = 'Folders of this server are: an absolute path, or file://. What is fetched is at sftp://, ftps:// or https://.',
       HINT = 'Give file:///path/{yyyyMMdd}/*.zip, or NULL and call reconcile.ingest_file() yourself.';
   END IF;
   BEGIN
-    INSERT INTO reconcile.source AS s (name, kind, channel, account, book, channels, format, location, options,
+    INSERT INTO reconcile.source AS s (name, kind, channel, account, book, channels, format, location, server, options,
                                        system_identifier, database)
-    VALUES (name, 'file', channel, account, book, ARRAY[channel], format, location, options,
+    VALUES (name, 'file', channel, account, book, ARRAY[channel], format, location, options ->> 'server', options,
             reconcile.local_system_identifier(),
             (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
     RETURNING s.source_id INTO made;
@@ -284,7 +288,7 @@ BEGIN
   END IF;
   -- Where files will come in may be made, or allowed, later: that is said. What is no location is refused.
   BEGIN
-    PERFORM reconcile.require_inbox(location);
+    PERFORM reconcile.require_inbox(location) WHERE NOT is_fetched;
   EXCEPTION
     WHEN undefined_file THEN NULL;
     WHEN insufficient_privilege OR io_error THEN
@@ -297,7 +301,7 @@ BEGIN
   RETURN made;
 END
 $$;
-COMMENT ON FUNCTION reconcile.create_file_source(text, text, text, text, text, text, jsonb) IS 'Takes in files of a format from a folder (location NULL: only through ingest_file), and expects one statement for every day from the channel''s first date on';
+COMMENT ON FUNCTION reconcile.create_file_source(text, text, text, text, text, text, jsonb) IS 'Takes in files of a format from a folder or from a server that it fetches them from (location NULL: only through ingest_file), and expects one statement for every day from the channel''s first date on';
 
 CREATE FUNCTION reconcile.waive_statement(channel text, account text, book text, business_date date, reason text)
 RETURNS bigint

@@ -234,6 +234,7 @@ DECLARE
   position integer := 0;
   books text[] := '{}';
   source_format text;
+  location text;
 BEGIN
   options := coalesce(options, '{}');
   SELECT t.* INTO chosen FROM reconcile.channel_template t WHERE t.template = create_channel_from_template.template;
@@ -243,11 +244,11 @@ BEGIN
       DETAIL = format('There are %s.', (SELECT string_agg(t.template, ', ' ORDER BY t.template) FROM reconcile.channel_template t)),
       HINT = 'Templates are listed in reconcile.channel_template; reconcile.create_channel() needs none.';
   END IF;
-  IF server IS NOT NULL THEN
-    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
-      MESSAGE = 'this version does not fetch statements from a server',
-      DETAIL = format('Server "%s" was named for channel "%s".', server, name),
-      HINT = 'Have the files delivered to a folder and name it: inbox => ''file:///srv/bills/{yyyyMMdd}/*.zip''.';
+  IF server IS NOT NULL AND coalesce(inbox, '') !~ '^(sftp|ftps|https)://' THEN
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'a server is for files that are fetched',
+      DETAIL = format('Server "%s" was named for channel "%s", whose inbox is %s.', server, name, coalesce('"' || inbox || '"', 'not given')),
+      HINT = 'Name what to fetch: inbox => ''sftp://bills/{yyyyMMdd}/*.zip''.';
   END IF;
   PERFORM reconcile.check_template_options(chosen, options);
   source_format := reconcile.template_format(chosen, options);
@@ -260,11 +261,12 @@ BEGIN
   FOR item IN SELECT s FROM jsonb_array_elements(chosen.sources) s LOOP
     position := position + 1;
     CONTINUE WHEN position > 1 AND NOT coalesce(options -> 'inboxes' ? (item ->> 'book'), false);
+    location := coalesce(options -> 'inboxes' ->> (item ->> 'book'), CASE WHEN position = 1 THEN inbox END);
     PERFORM reconcile.create_file_source(
       name || ' ' || (item ->> 'name'), name, CASE WHEN position = 1 THEN source_format ELSE item ->> 'format' END,
-      coalesce(options -> 'inboxes' ->> (item ->> 'book'), CASE WHEN position = 1 THEN inbox END), account => account,
-      book => item ->> 'book',
+      location, account => account, book => item ->> 'book',
       options => jsonb_strip_nulls(jsonb_build_object(
+        'server', CASE WHEN location ~ '^(sftp|ftps|https)://' THEN server END,
         'deadline', coalesce(options -> 'deadline', item -> 'deadline'), 'calendar', options -> 'calendar',
         'expected', coalesce(options -> 'expected', item -> 'expected'))));
     books := books || (item ->> 'book');

@@ -37,7 +37,8 @@ SELECT coalesce(n.channel, s.channel) AS channel,
        (SELECT jsonb_agg(l.line) FROM jsonb_array_elements(s.control -> 'lines') AS l (line)
         WHERE NOT (l.line ->> 'agrees')::boolean) AS control_differences,
        s.entry_totals,
-       s.reason
+       CASE WHEN s.statement_id IS NOT NULL THEN s.reason
+            ELSE reconcile.fetch_reason(n.channel, n.account, n.book, n.business_date) END AS reason
 FROM needed n
 FULL JOIN (SELECT * FROM reconcile.statement t WHERE t.state <> 'superseded') s
   ON s.channel = n.channel AND s.book = n.book AND s.business_date = n.business_date
@@ -62,6 +63,6 @@ COMMENT ON COLUMN reconcile.statement_status.error_count IS 'Rows in statement_e
 COMMENT ON COLUMN reconcile.statement_status.control IS 'agreed, mismatch, missing (it states no totals) or none (its format has none)';
 COMMENT ON COLUMN reconcile.statement_status.control_differences IS 'The totals that do not agree';
 COMMENT ON COLUMN reconcile.statement_status.entry_totals IS 'What its entries add up to, per currency and kind';
-COMMENT ON COLUMN reconcile.statement_status.reason IS 'Why it is rejected, waived, or accepted in spite of its totals';
+COMMENT ON COLUMN reconcile.statement_status.reason IS 'Why it is rejected, waived, or accepted in spite of its totals; of one that is fetched and has not come, what asking for it has come to';
 
 GRANT SELECT ON reconcile.statement_status TO reconcile_reader, reconcile_worker;

@@ -80,7 +80,7 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['source_position', 'source_state', 'source_error', 'inbox_file'] LOOP
+  FOREACH name IN ARRAY ARRAY['source_position', 'source_state', 'source_error', 'inbox_file', 'fetch_day', 'fetch_file'] LOOP
     EXECUTE format('ALTER TABLE reconcile.%I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY source_access ON reconcile.%1$I USING (
                       (SELECT reconcile.visible_channels()) IS NULL

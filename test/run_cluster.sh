@@ -34,7 +34,7 @@ trap 'exit 130' INT TERM HUP
 throwaway_stage "$folder/stage" "$build"
 # Server and tests run as another account, which may not see the checkout.
 mkdir "$folder/cluster" "$folder/run"
-cp "$here"/harness/*.pm "$folder/cluster/"
+cp "$here"/harness/*.pm "$here"/harness/*.py "$folder/cluster/"
 if [ -d "$here/fixtures" ]; then cp -r "$here/fixtures" "$folder/fixtures"; else mkdir "$folder/fixtures"; fi
 files=()
 for file in "$@"; do

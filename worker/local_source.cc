@@ -31,7 +31,7 @@ std::optional<SourceConfiguration> load_source(std::int32_t id) {
         "       s.channel, s.account, s.book, c.currency, c.time_zone, s.slot_name,"
         "       coalesce(s.options->>'copy', 'true')::bool,"
         "       coalesce(s.options->>'reject_limit', '1000')::numeric::int8,"
-        "       (coalesce(s.options->>'poll_seconds', '2')::numeric * 1000)::int8, s.resyncs"
+        "       (coalesce(s.options->>'poll_seconds', '2')::numeric * 1000)::int8, s.resyncs, s.location"
         "  FROM reconcile.source s LEFT JOIN reconcile.channel c USING (channel)"
         " WHERE s.source_id = $1",
         {Argument::int4(id)});
@@ -56,6 +56,7 @@ std::optional<SourceConfiguration> load_source(std::int32_t id) {
     source.reject_limit = spi.int8(0, 15);
     source.poll_ms = spi.int8(0, 16);
     source.resyncs = static_cast<std::int32_t>(spi.int8(0, 17));
+    source.location = spi.text(0, 18);
     spi.run(
         "SELECT k FROM reconcile.source s, pg_catalog.jsonb_array_elements_text(s.options->'key') WITH "
         "ORDINALITY"

@@ -33,6 +33,7 @@ struct SourceConfiguration {
   std::string name;
   std::string kind;
   bool dropped = false;
+  std::string location;  // file sources
   std::string server;
   std::string publication;
   std::string schema;  // of the table at the source

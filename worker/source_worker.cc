@@ -33,8 +33,10 @@
 #include <exception>
 
 #include "core/error.h"
+#include "core/fetch/location.h"
 #include "extension/pg/background.h"
 #include "extension/pg/worker_start.h"
+#include "worker/fetch/fetch_worker.h"
 #include "worker/file/inbox_worker.h"
 #include "worker/local_source.h"
 #include "worker/replication/replication_worker.h"
@@ -66,6 +68,8 @@ void run(const SourceConfiguration& source) {
     drop_remote_slot(source);
   } else if (source.kind == "replication") {
     run_replication(source);
+  } else if (source.kind == "file" && core::FetchLocation::is_remote(source.location)) {
+    run_fetch(source);
   } else if (source.kind == "file") {
     run_inbox(source);
   }

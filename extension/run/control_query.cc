@@ -1,40 +1,13 @@
 #include "extension/run/control_query.h"
 
+#include "extension/pg/callback_role.h"
 #include "extension/run/day_reader.h"
 
 extern "C" {
 #include <utils/acl.h>
-#include <utils/guc.h>
 }
 
 namespace pg_reconcile {
-namespace {
-
-// The callback's role for as long as this lives; never the definer's rights.
-class ActingRole {
- public:
-  explicit ActingRole(Oid role) : settings_(pg::guarded([] { return NewGUCNestLevel(); })) {
-    GetUserIdAndSecContext(&user_, &context_);
-    SetUserIdAndSecContext(role, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-  }
-  ~ActingRole() { SetUserIdAndSecContext(user_, context_); }
-  ActingRole(const ActingRole&) = delete;
-  ActingRole& operator=(const ActingRole&) = delete;
-
-  // Settings that the callback changed go back: a search_path of its own would decide what the definer's
-  // later statements call. After an error the (sub)transaction's rollback does that.
-  void put_settings_back() const {
-    const int level = settings_;
-    pg::guarded([=] { AtEOXact_GUC(false, level); });
-  }
-
- private:
-  int settings_;
-  Oid user_ = InvalidOid;
-  int context_ = 0;
-};
-
-}  // namespace
 
 std::map<std::string, core::CountAndAmount> query_control(pg::Spi& spi, const LegConfig& leg,
                                                           core::Date day) {
@@ -59,7 +32,7 @@ std::map<std::string, core::CountAndAmount> query_control(pg::Spi& spi, const Le
   const char* role_name = leg.control_role.c_str();
   const Oid role = pg::guarded([=] { return get_role_oid(role_name, false); });
   std::map<std::string, core::CountAndAmount> counted;
-  const ActingRole acting(role);
+  const pg::CallbackRole acting(role);
   spi.run("SELECT c.currency::text, sum(c.entries)::bigint, sum(c.amount)::text FROM " + function +
               "($1, $2, $3) AS c (currency, entries, amount) GROUP BY 1",
           {Argument::text(leg.channel), Argument::text(leg.account), Argument::date(day)});

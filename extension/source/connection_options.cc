@@ -19,7 +19,7 @@ extern "C" {
 namespace pg_reconcile::source {
 namespace {
 
-constexpr std::array<ConnectionOption, 26> known_options = {{
+constexpr std::array<ConnectionOption, 38> known_options = {{
     {"host", OptionPlace::server, false},
     {"hostaddr", OptionPlace::server, false},
     {"port", OptionPlace::server, false},
@@ -41,11 +41,24 @@ constexpr std::array<ConnectionOption, 26> known_options = {{
     {"keepalives_interval", OptionPlace::server, false},
     {"keepalives_count", OptionPlace::server, false},
     {"tcp_user_timeout", OptionPlace::server, false},
+    // of servers that files are fetched from
+    {"known_hosts", OptionPlace::server, true},
+    {"host_key_sha256", OptionPlace::server, false},
+    {"tls", OptionPlace::server, false},
+    {"proxy", OptionPlace::server, false},
+    {"gpg_homedir", OptionPlace::server, true},
     {"user", OptionPlace::user_mapping, false},
     {"password", OptionPlace::user_mapping, false},
     {"passfile", OptionPlace::user_mapping, true},
     {"sslcert", OptionPlace::user_mapping, true},
     {"sslkey", OptionPlace::user_mapping, true},
+    {"key_file", OptionPlace::user_mapping, true},
+    {"key_passphrase", OptionPlace::user_mapping, false},
+    {"bearer_token", OptionPlace::user_mapping, false},
+    {"headers", OptionPlace::user_mapping, false},
+    {"proxy_user", OptionPlace::user_mapping, false},
+    {"proxy_password", OptionPlace::user_mapping, false},
+    {"gpg_passphrase", OptionPlace::user_mapping, false},
 }};
 
 const ConnectionOption* find(std::string_view name) {
@@ -80,6 +93,11 @@ void check_number(std::string_view name, std::string_view value, std::int64_t le
 void check_value(std::string_view name, std::string_view value) {
   if (name == "port") check_number(name, value, 1, 65535);
   if (name == "connect_timeout") check_number(name, value, 2, 3600);
+  if (name == "tls" && value != "explicit" && value != "implicit") {
+    throw core::Error(core::sqlstate::invalid_parameter_value,
+                      "option \"tls\" is neither explicit nor implicit", {},
+                      "explicit: AUTH TLS on the usual port (21); implicit: TLS from the start (990).");
+  }
   if (name == "sslmode") {
     for (const char* mode : {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}) {
       if (value == mode) return;
@@ -120,7 +138,8 @@ void validate(List* options, Oid catalog) {
     if (option->superuser_only && !pg::guarded([] { return superuser(); })) {
       throw core::Error(core::sqlstate::insufficient_privilege,
                         "only a superuser may set option \"" + std::string(name) + "\"",
-                        "It makes the server's own account read a file.", "Use a password.");
+                        "It makes the server's own account read a file.",
+                        "Use a password, or for a host's key host_key_sha256.");
     }
     const char* value = pg::guarded([=] { return defGetString(element); });
     check_value(name, value);

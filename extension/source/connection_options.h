@@ -1,4 +1,5 @@
-// Which options the foreign data wrapper reconcile_source takes, and where: the names are libpq's own.
+// Which options the foreign data wrapper reconcile_source takes, and where: the names are libpq's own, where
+// libpq has one.
 #pragma once
 
 #include <span>

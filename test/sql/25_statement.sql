@@ -287,7 +287,7 @@ SELECT is((SELECT reason FROM reconcile.statement WHERE statement_id = :nothing_
 SET LOCAL ROLE clerk;
 SELECT matches(pg_temp.error_of(format('SELECT * FROM reconcile.parse_file(%L, %L)', 'alipay.trade', :'scratch' || '/link.csv')), '^42501 ', 'a link does not lead out');
 RESET ROLE;
-SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'alipay.trade', 'sftp://h/x') $$, '0A000', NULL, 'only folders can be watched here');
+SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'alipay.trade', 'ftp://h/x') $$, '0A000', NULL, 'what is neither a folder nor can be fetched');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'nothing', NULL) $$, '42704', 'file format "nothing" does not exist', 'an unknown format');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'nobody', 'generic.csv', NULL) $$, '42704', NULL, 'an unknown channel');
 SELECT throws_ok($$ SELECT reconcile.create_file_source('x', 'alipay', 'generic.csv', '/bills/{yyyyMMdd}/{HH}/*') $$, '22023', NULL, 'a location that is none');

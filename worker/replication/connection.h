@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/replication/credentials.h"
+#include "worker/credentials.h"
 
 // libpq's, so that its header stays out of this one.
 struct pg_conn;

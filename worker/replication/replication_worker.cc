@@ -9,7 +9,7 @@
 #include "extension/pg/time_zones.h"
 #include "worker/replication/change_applier.h"
 #include "worker/replication/connection.h"
-#include "worker/replication/credentials.h"
+#include "worker/credentials.h"
 #include "worker/replication/initial_copy.h"
 #include "worker/replication/remote_table.h"
 #include "worker/replication/slot.h"

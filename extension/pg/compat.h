@@ -72,4 +72,13 @@ inline BTStack raw_search_leaf(Relation index, [[maybe_unused]] Relation table, 
 #endif
 }
 
+// The longest tuple of a B-tree.
+inline Size btree_item_size_max([[maybe_unused]] Page page) {
+#if PG_VERSION_NUM >= 180000
+  return BTMaxItemSize;
+#else
+  return BTMaxItemSize(page);
+#endif
+}
+
 }  // namespace pg_reconcile::pg

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "extension/pg/btree_run.h"
 #include "extension/values/payload.h"
 
 extern "C" {
@@ -32,12 +33,16 @@ bool raw_less(const IndexItem& a, const IndexItem& b, TupleDesc columns) {
   return ItemPointerCompare(const_cast<ItemPointer>(&a.tid), const_cast<ItemPointer>(&b.tid)) < 0;
 }
 
-void raw_insert_one(const IndexBatch& batch, IndexItem& item) {
+}  // namespace
+
+void raw_insert_item(const IndexBatch& batch, IndexItem& item) {
   const IndexUniqueCheck check = batch.info->ii_Unique ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_NO;
   const bool is_unique =
       index_insert(batch.index, item.values, item.nulls, &item.tid, batch.table, check, false, batch.info);
   item.may_be_twice = batch.info->ii_Unique && !is_unique;
 }
+
+namespace {
 
 bool raw_same_values(const IndexItem& a, const IndexItem& b, TupleDesc columns) {
   for (int i = 0; i < columns->natts; i++) {
@@ -58,7 +63,7 @@ void raw_insert_brin(const IndexBatch& batch) {
         raw_same_values(*told, item, columns)) {
       continue;
     }
-    raw_insert_one(batch, item);
+    raw_insert_item(batch, item);
     told = &item;
   }
 }
@@ -72,9 +77,10 @@ void raw_insert_batch(const IndexBatch& batch) {
   if (!std::is_sorted(batch.items, batch.items + batch.count, less)) {
     std::sort(batch.items, batch.items + batch.count, less);
   }
+  if (batch.index->rd_rel->relam == BTREE_AM_OID) return raw_insert_btree(batch);
   for (std::size_t i = 0; i < batch.count; i++) {
     CHECK_FOR_INTERRUPTS();
-    raw_insert_one(batch, batch.items[i]);
+    raw_insert_item(batch, batch.items[i]);
   }
 }
 

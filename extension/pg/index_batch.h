@@ -33,6 +33,9 @@ struct IndexBatch {
   std::size_t count;
 };
 
+// The index access method's own way for one tuple. May longjmp.
+void raw_insert_item(const IndexBatch& batch, IndexItem& item);
+
 // May longjmp. Conflicts of a unique index are not waited for and not raised.
 void raw_insert_batch(const IndexBatch& batch);
 

@@ -199,6 +199,81 @@ sub https_server {
     return $server;
 }
 
+# ---- FTPS ------------------------------------------------------------------------------------------------------
+
+# Anonymous, for that needs no root; everything below $folder/files.
+sub ftps_server {
+    my ($folder) = @_;
+    my $tls = "$folder/.tls";
+    mkdir $_ or die "$_: $!" foreach $tls, "$folder/files", "$folder/.empty";
+    make_certificates($tls);
+    my $server = { port => PostgreSQL::Test::Cluster::get_free_port(), ca => "$tls/ca.pem" };
+    my ($low, $high) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 2;
+    ($low, $high) = ($high, $low) if $low > $high;
+    my $user = getpwuid($<);
+    my $config = write_file("$tls/vsftpd.conf", <<"CONF", 0600);
+listen=YES
+listen_address=127.0.0.1
+listen_port=$server->{port}
+background=NO
+run_as_launching_user=YES
+anonymous_enable=YES
+local_enable=NO
+ftp_username=$user
+anon_root=$folder
+anon_world_readable_only=NO
+allow_writeable_chroot=YES
+secure_chroot_dir=$folder/.empty
+ssl_enable=YES
+allow_anon_ssl=YES
+force_anon_logins_ssl=YES
+force_anon_data_ssl=YES
+require_ssl_reuse=NO
+rsa_cert_file=$tls/cert.pem
+rsa_private_key_file=$tls/key.pem
+pasv_min_port=$low
+pasv_max_port=$high
+vsftpd_log_file=$tls/vsftpd.log
+xferlog_enable=YES
+seccomp_sandbox=NO
+CONF
+    start_program($server, "$tls/log", '/usr/sbin/vsftpd', $config);
+    push @running, $server;
+    wait_for_port($server->{port});
+    return $server;
+}
+
+# ---- PGP -------------------------------------------------------------------------------------------------------
+
+sub gpg_home {
+    my ($home, $name, $passphrase) = @_;
+    mkdir $home, 0700 or die "$home: $!";
+    run_quietly("gpg --homedir $home --batch --pinentry-mode loopback --passphrase '$passphrase' --quick-generate-key $name default default never");
+    run_quietly("gpgconf --homedir $home --kill gpg-agent");
+    return $home;
+}
+
+sub gpg_encrypt {
+    my ($home, $name, $bytes) = @_;
+    my $plain = write_file("$home/plain", $bytes);
+    run_quietly("gpg --homedir $home --batch --yes --trust-model always -r $name -o $home/encrypted -e $plain");
+    open(my $in, '<:raw', "$home/encrypted") or die $!;
+    local $/;
+    return scalar readline($in);
+}
+
+# Agents that hold the keys of a home.
+sub gpg_agents {
+    my ($home) = @_;
+    my @agents;
+    foreach my $file (glob('/proc/[0-9]*/cmdline')) {
+        open(my $in, '<', $file) or next;
+        my $line = readline($in) // '';
+        push @agents, $line if $line =~ /gpg-agent/ && $line =~ /\Q$home\E/;
+    }
+    return @agents;
+}
+
 sub gzip { my ($bytes) = @_; require IO::Compress::Gzip; IO::Compress::Gzip::gzip(\$bytes => \my $packed); return $packed; }
 sub sha1 { my ($bytes) = @_; require Digest::SHA; return Digest::SHA::sha1_hex($bytes); }
 sub sha256 { my ($bytes) = @_; require Digest::SHA; return Digest::SHA::sha256_hex($bytes); }

@@ -78,15 +78,17 @@ class File {
 
 class FileReceiver final : public Receiver {
  public:
-  FileReceiver(const File& file, std::int64_t have, core::RemoteVersion known, std::int64_t bytes_max)
-      : file_(file), have_(have), known_(std::move(known)), bytes_max_(bytes_max) {}
+  // `is_http`: other protocols' answers with a file have codes of their own.
+  FileReceiver(const File& file, std::int64_t have, core::RemoteVersion known, std::int64_t bytes_max,
+               bool is_http)
+      : file_(file), have_(have), known_(std::move(known)), bytes_max_(bytes_max), is_http_(is_http) {}
 
   void begin(const ResponseStart& start) override {
     begun_ = true;
     version_ = start.version;
-    is_error_ = start.status != 0 && start.status != 200 && start.status != partial_content;
+    is_error_ = is_http_ && start.status != 200 && start.status != partial_content;
     if (is_error_) return;
-    if (start.status == 200 && have_ > 0) {
+    if (is_http_ && start.status == 200 && have_ > 0) {
       file_.cut();
       have_ = 0;
     }
@@ -112,13 +114,13 @@ class FileReceiver final : public Receiver {
   [[nodiscard]] bool is_coming() const { return begun_ && !is_error_; }
   [[nodiscard]] const core::RemoteVersion& version() const { return version_; }
   [[nodiscard]] const std::string& error_text() const { return error_text_; }
-  [[nodiscard]] std::int64_t have() const { return have_; }
 
  private:
   const File& file_;
   std::int64_t have_;
   core::RemoteVersion known_;
   std::int64_t bytes_max_;
+  bool is_http_;
   bool begun_ = false;
   bool is_error_ = false;
   core::RemoteVersion version_;
@@ -185,7 +187,7 @@ class Download {
     endpoint_.prepare(transfer, wanted_.target);
     for (const std::string& header : wanted_.headers) transfer.add_header(header);
     if (have > 0) ask_for_the_rest(transfer, have);
-    FileReceiver receiver(file_, have, known_, settings_.bytes_max);
+    FileReceiver receiver(file_, have, known_, settings_.bytes_max, endpoint_.is_http());
     bool noted = false;
     const TransferEnd end = transfer.run(receiver, [&] {
       if (noted || !receiver.is_coming()) return;
@@ -207,7 +209,8 @@ class Download {
   }
 
   Answer judge(const TransferEnd& end, const FileReceiver& receiver) const {
-    if (end.code == CURLE_BAD_DOWNLOAD_RESUME || end.status == range_not_satisfiable) throw OtherVersion{};
+    if (end.code == CURLE_BAD_DOWNLOAD_RESUME || (endpoint_.is_http() && end.status == range_not_satisfiable))
+      throw OtherVersion{};
     if (end.code != CURLE_OK) return answer_to_failure(settings_, endpoint_, wanted_, end);
     if (endpoint_.is_http()) {
       Answer answer =
@@ -237,15 +240,17 @@ core::Answer download(const FetchSettings& settings, const Endpoint& endpoint, c
                       const std::string& path) {
   const std::string part = path + ".part";
   Answer answer;
+  bool brought_nothing = false;
   {
     Download download(settings, endpoint, wanted, part);
     answer = download.run();
+    brought_nothing = download.file().bytes() == 0;
     if (answer.outcome == Outcome::found && endpoint.is_http()) {
       if (auto document = core::classify_error_document(download.file().beginning())) answer = *document;
     }
     if (answer.outcome == Outcome::found) download.file().flush();
   }
-  if (answer.outcome == Outcome::failed) return answer;  // gone on with later
+  if (answer.outcome == Outcome::failed && !brought_nothing) return answer;  // gone on with later
   if (answer.outcome != Outcome::found) {
     unlink(part.c_str());
     return answer;

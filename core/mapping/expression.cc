@@ -35,11 +35,11 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-const std::optional<std::string>* TextMap::find(std::string_view text) const {
+const TextMap::Target* TextMap::find(std::string_view text) const {
   const auto found = values.find(text);
   if (found != values.end()) return &found->second;
-  for (const auto& [prefix, value] : prefixes) {
-    if (text.starts_with(prefix)) return &value;
+  for (const auto& [prefix, target] : prefixes) {
+    if (text.starts_with(prefix)) return &target;
   }
   return nullptr;
 }
@@ -161,11 +161,13 @@ Outcome Expression::text(Context& context, Text& value) {
   if (value && !accepted.empty() && !listed_in(accepted, *value)) {
     outcome = unknown_value(context, value, "is not one of the accepted values at " + path + ".in");
   } else if (value && map) {
-    const std::optional<std::string>* found = map->find(*value);
+    const TextMap::Target* found = map->find(*value);
     if (found == nullptr) {
       outcome = unknown_value(context, value, "is not in the map at " + path + ".map");
+    } else if (found->skip) {
+      outcome = Outcome::skipped;
     } else {
-      value = *found ? Text(**found) : std::nullopt;
+      value = found->value ? Text(*found->value) : std::nullopt;
     }
   }
   if (outcome == Outcome::value && is_empty(value) && default_value) value = *default_value;

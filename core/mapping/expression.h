@@ -53,11 +53,15 @@ struct SignRule {
 };
 
 struct TextMap {
-  std::map<std::string, std::optional<std::string>, std::less<>> values;
-  std::vector<std::pair<std::string, std::optional<std::string>>> prefixes;  // "T04*", the longest first
+  struct Target {
+    std::optional<std::string> value;
+    bool skip = false;  // the record is no movement
+  };
+  std::map<std::string, Target, std::less<>> values;
+  std::vector<std::pair<std::string, Target>> prefixes;  // "T04*", the longest first
 
   // nullptr: the map does not know the text.
-  [[nodiscard]] const std::optional<std::string>* find(std::string_view text) const;
+  [[nodiscard]] const Target* find(std::string_view text) const;
 };
 
 // What happens to a value that the map (or "in") does not know.

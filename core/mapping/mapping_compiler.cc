@@ -222,15 +222,19 @@ void Compiler::text_words(const JsonNode& node, Expression& out) const {
   if (const auto map = node.find("map")) {
     TextMap values;
     for (const auto& [from, to] : map->members()) {
-      std::optional<std::string> value;
-      if (!to.is_null()) {
-        value = to.scalar_text();
-        check_constant(to, *value);
+      TextMap::Target target;
+      if (to.is_object()) {
+        to.allow_only({"skip"});
+        target.skip = to.at("skip", "{\"skip\": true}, a value or null").boolean();
+        if (!target.skip) to.expected("{\"skip\": true}, a value or null");
+      } else if (!to.is_null()) {
+        target.value = to.scalar_text();
+        check_constant(to, *target.value);
       }
       if (from.ends_with('*')) {
-        values.prefixes.emplace_back(from.substr(0, from.size() - 1), value);
+        values.prefixes.emplace_back(from.substr(0, from.size() - 1), std::move(target));
       } else {
-        values.values.emplace(from, value);
+        values.values.emplace(from, std::move(target));
       }
     }
     std::stable_sort(values.prefixes.begin(), values.prefixes.end(),

@@ -121,10 +121,10 @@ bool constants_of(const Expression& expression, std::vector<std::string>& values
   if (expression.map) {
     closed = true;
     for (const auto& [from, to] : expression.map->values) {
-      if (to) add(*to);
+      if (to.value) add(*to.value);
     }
     for (const auto& [prefix, to] : expression.map->prefixes) {
-      if (to) add(*to);
+      if (to.value) add(*to.value);
     }
   } else if (!expression.accepted.empty()) {
     closed = true;

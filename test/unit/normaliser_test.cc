@@ -433,6 +433,15 @@ TEST_CASE("a map's key that ends in * is a prefix: the longest one, and after wh
   CHECK(run(mapping, row({{"code", "Y"}})).outcome == NormaliseOutcome::rejected);
 }
 
+TEST_CASE("a map may say that a record is no movement") {
+  const std::string mapping =
+      with(R"("sub_kind": {"column": "code", "map": {"T13*": {"skip": true}, "T*": "c"}})");
+  CHECK(run(mapping, row({{"code", "T1300"}})).outcome == NormaliseOutcome::skipped);
+  CHECK(run(mapping, row({{"code", "T0006"}})).outcome == NormaliseOutcome::entry);
+  CHECK(complaint(with(R"("sub_kind": {"column": "code", "map": {"T13*": {"skip": false}}})"))
+            .find("expected {\"skip\": true}") != std::string::npos);
+}
+
 TEST_CASE("the case \"\" is the one of nothing stated, or of no such column") {
   const std::string mapping = with(
       R"("sub_kind": {"by": {"column": "zone"}, "cases": {"": {"const": "none"}, "*": {"const": "some"}}})");

@@ -1,6 +1,9 @@
 #include "extension/pg/entry_sink.h"
 
+#include <algorithm>
+#include <functional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "core/mapping/attributes_json.h"
@@ -108,16 +111,35 @@ std::string call(const char* function, std::size_t arguments) {
 EntrySink::EntrySink(std::int32_t source_id, std::optional<std::int64_t> statement_id)
     : source_id_(source_id), statement_id_(statement_id), writer_(source_id) {}
 
+void EntrySink::index(std::size_t position) {
+  std::size_t at = operations_[position].hash & (places_.size() - 1);
+  while (places_[at] != 0) at = (at + 1) & (places_.size() - 1);
+  places_[at] = static_cast<std::uint32_t>(position + 1);
+}
+
 EntrySink::Buffered& EntrySink::slot(std::string_view source_key, Operation& previous) {
-  if (operations_.size() >= buffer_rows_max || bytes_ >= buffer_bytes_max) write();
-  const auto [at, fresh] = by_key_.try_emplace(std::string(source_key), operations_.size());
-  if (fresh) {
-    operations_.push_back({Operation::nothing, std::string(source_key), {}, 0});
-    previous = Operation::nothing;
-  } else {
-    previous = operations_[at->second].operation;
+  if (buffered_ >= buffer_rows_max || bytes_ >= buffer_bytes_max) write();
+  const std::size_t hash = std::hash<std::string_view>()(source_key);
+  for (std::size_t at = hash & (places_.size() - 1); places_[at] != 0; at = (at + 1) & (places_.size() - 1)) {
+    Buffered& known = operations_[places_[at] - 1];
+    if (known.hash != hash || known.source_key != source_key) continue;
+    previous = known.operation;
+    return known;
   }
-  return operations_[at->second];
+  previous = Operation::nothing;
+  if (buffered_ == operations_.size()) operations_.emplace_back();
+  Buffered& fresh = operations_[buffered_];
+  fresh.operation = Operation::nothing;
+  fresh.hash = hash;
+  fresh.source_key = source_key;
+  buffered_++;
+  if (buffered_ * 2 <= places_.size()) {
+    index(buffered_ - 1);
+  } else {
+    places_.assign(places_.size() * 2, 0);
+    for (std::size_t i = 0; i < buffered_; i++) index(i);
+  }
+  return fresh;
 }
 
 void EntrySink::hold(Buffered& buffered, Operation operation, const core::Entry& entry, std::size_t row) {
@@ -143,7 +165,9 @@ void EntrySink::update(std::string_view source_key, const core::Entry& entry, st
 
 void EntrySink::remove(std::string_view source_key) {
   Operation previous;
-  slot(source_key, previous).operation = Operation::remove;
+  Buffered& buffered = slot(source_key, previous);
+  if (previous == Operation::nothing) buffered.entry = {};
+  buffered.operation = Operation::remove;
 }
 
 std::uint64_t EntrySink::flush() {
@@ -158,8 +182,14 @@ std::vector<EntrySink::Refused> EntrySink::take_refused() {
 void EntrySink::write() {
   write_inserts();
   write_changes();
-  operations_.clear();
-  by_key_.clear();
+  // The texts' memory serves the next batch, unless there may be too much of it.
+  kept_bytes_ += bytes_;
+  if (kept_bytes_ >= buffer_bytes_max) {
+    operations_.clear();
+    kept_bytes_ = 0;
+  }
+  std::fill(places_.begin(), places_.end(), 0);
+  buffered_ = 0;
   bytes_ = 0;
 }
 
@@ -167,7 +197,7 @@ void EntrySink::write_inserts() {
   std::set<AccountName> accounts;
   const AccountName* last = nullptr;
   std::size_t count = 0;
-  for (const Buffered& buffered : operations_) {
+  for (const Buffered& buffered : std::span(operations_).first(buffered_)) {
     if (buffered.operation != Operation::insert) continue;
     count++;
     const core::Entry& entry = buffered.entry;
@@ -180,7 +210,7 @@ void EntrySink::write_inserts() {
   std::vector<EntryRow> rows;
   rows.reserve(count);
   std::string refused;
-  for (const Buffered& buffered : operations_) {
+  for (const Buffered& buffered : std::span(operations_).first(buffered_)) {
     if (buffered.operation != Operation::insert) continue;
     const core::Entry& entry = buffered.entry;
     const auto place = places.place(
@@ -198,7 +228,7 @@ void EntrySink::write_inserts() {
 void EntrySink::write_changes() {
   Columns columns;
   std::vector<std::size_t> rows;
-  for (const Buffered& buffered : operations_) {
+  for (const Buffered& buffered : std::span(operations_).first(buffered_)) {
     if (buffered.operation == Operation::insert) continue;
     rows.push_back(buffered.row);
     columns.add(static_cast<char>(buffered.operation), buffered.source_key, buffered.entry);

@@ -12,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/mapping/entry.h"
@@ -42,7 +41,7 @@ class EntrySink {
   void update(std::string_view source_key, const core::Entry& entry, std::size_t row = 0);
   void remove(std::string_view source_key);
 
-  [[nodiscard]] std::size_t buffered() const { return operations_.size(); }
+  [[nodiscard]] std::size_t buffered() const { return buffered_; }
   // Writes what is buffered. Returns how many entries changed since the last call of flush().
   std::uint64_t flush();
   // What was refused since the last call; complete after flush().
@@ -51,13 +50,15 @@ class EntrySink {
  private:
   enum class Operation : char { insert = 'I', update = 'U', remove = 'D', nothing = '-' };
   struct Buffered {
-    Operation operation;
+    Operation operation = Operation::nothing;
+    std::size_t hash = 0;
     std::string source_key;
     core::Entry entry;
     std::size_t row = 0;
   };
 
   Buffered& slot(std::string_view source_key, Operation& previous);
+  void index(std::size_t position);
   void hold(Buffered& buffered, Operation operation, const core::Entry& entry, std::size_t row);
   void write();
   void write_inserts();
@@ -67,8 +68,11 @@ class EntrySink {
   std::optional<std::int64_t> statement_id_;
   EntryWriter writer_;
   std::vector<Buffered> operations_;
-  std::unordered_map<std::string, std::size_t> by_key_;
-  std::size_t bytes_ = 0;  // of the texts taken in since the last write
+  std::size_t buffered_ = 0;  // the first so many of operations_; what follows waits to be used again
+  // An open-addressing table of positions, from 1, by the keys' hashes; a power of two, at most half full.
+  std::vector<std::uint32_t> places_ = std::vector<std::uint32_t>(64);
+  std::size_t bytes_ = 0;       // of the texts taken in since the last write
+  std::size_t kept_bytes_ = 0;  // at most what operations_ hold of earlier batches
   std::vector<Refused> refused_;
   std::uint64_t changed_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "extension/pg/compat.h"
+#include "extension/pg/entry_checks.h"
 #include "extension/pg/index_batch.h"
 #include "extension/values/payload.h"
 
@@ -33,8 +34,9 @@ namespace pg_reconcile::pg {
 
 namespace {
 
-constexpr std::size_t few_rows = 4;   // are put in one by one
-constexpr std::size_t looked_up = 8;  // keys of a batch
+constexpr std::size_t few_rows = 4;      // are put in one by one
+constexpr std::size_t many_rows = 1000;  // are worth a look at what is checked
+constexpr std::size_t looked_up = 8;     // keys of a batch
 constexpr std::size_t chunk_rows_max = 1000;
 constexpr std::size_t chunk_bytes_max = 1048576;
 
@@ -479,6 +481,30 @@ void raw_insert_indexes(RawEntryTable* table, RawRow** rows, std::size_t count) 
   if (twice > 0) raw_insert_again(table, rows, count);
 }
 
+bool raw_has_what_it_must(TupleDesc described, const RawRow& row) {
+  for (int i = 0; i < described->natts; i++) {
+    if (row.nulls[i] && TupleDescAttr(described, i)->attnotnull) return false;
+  }
+  return true;
+}
+
+// Our own checks are not evaluated for many rows that pass them. Nobody takes other checks for ours.
+void raw_check(RawEntryTable* table, RawRow** rows, std::size_t count) {
+  const RawLeaf& leaf = *rows[0]->leaf;
+  const Relation relation = leaf.info->ri_RelationDesc;
+  const bool are_ours = count >= many_rows && raw_checks_are_ours(relation);
+  for (std::size_t i = 0; i < count; i++) {
+    rows[i]->entry->stored = true;
+    if (are_ours && passes_our_checks(*rows[i]->entry) &&
+        raw_has_what_it_must(RelationGetDescr(relation), *rows[i])) {
+      continue;
+    }
+    raw_show(leaf.view, *rows[i]);
+    ExecConstraints(leaf.info, leaf.view, table->estate);
+    ResetPerTupleExprContext(table->estate);
+  }
+}
+
 void raw_insert_leaf(RawEntryTable* table, RawRow** rows, std::size_t count) {
   RawLeaf* leaf = rows[0]->leaf;
   for (std::size_t i = 0; i < count; i++) raw_take_columns(leaf->columns, table->estate, *rows[i]);
@@ -489,12 +515,7 @@ void raw_insert_leaf(RawEntryTable* table, RawRow** rows, std::size_t count) {
     }
     return;
   }
-  for (std::size_t i = 0; i < count; i++) {
-    raw_show(leaf->view, *rows[i]);
-    ExecConstraints(leaf->info, leaf->view, table->estate);
-    ResetPerTupleExprContext(table->estate);
-    rows[i]->entry->stored = true;
-  }
+  raw_check(table, rows, count);
   raw_insert_tuples(table, rows, count);
   raw_insert_indexes(table, rows, count);
 }

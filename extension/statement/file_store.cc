@@ -110,6 +110,13 @@ std::string store_folder() {
   return folder;
 }
 
+std::string readable_store() {
+  const std::string setting = store_directory();
+  if (setting.empty()) return {};
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(setting.c_str(), nullptr), std::free);
+  return resolved ? std::string(resolved.get()) : setting;
+}
+
 std::string adopt_store_folder() {
   std::string folder = open_folder();
   if (!folder.empty()) write_marker(folder);

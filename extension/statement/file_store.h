@@ -27,6 +27,9 @@ namespace pg_reconcile::pg {
 // is missing. Throws 55000 when it belongs to another database.
 std::string store_folder();
 
+// The same, to read from: whosever it is. Makes nothing.
+std::string readable_store();
+
 // Makes the store this database's, whosever it was.
 std::string adopt_store_folder();
 

@@ -43,7 +43,7 @@ std::string problem_of(const std::string& path, const std::string& hash) {
 // (sha256, normalised sha256 or NULL) -> path; NULL when there is no store.
 PG_RECONCILE_FUNCTION(reconcile_stored_path) {
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  const std::string folder = pg::store_folder();
+  const std::string folder = pg::readable_store();
   if (folder.empty()) PG_RETURN_NULL();
   const std::string hash = text_argument(fcinfo, 0);
   return text_datum(PG_ARGISNULL(1) ? pg::stored_path(folder, hash)

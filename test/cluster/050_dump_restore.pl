@@ -15,7 +15,7 @@ use Test::More;
 # A shop streams its payments, a folder receives the bank's files; both are of the same server, so that the dump is the
 # only copy of anything. Workers serve the database `finance` alone: in a restored copy they would write at once.
 my $inbox = PostgreSQL::Test::Utils::tempdir;
-my $node = reconcile_node('dump', conf => "pg_reconcile.databases = 'finance'\npg_reconcile.allowed_directories = '$inbox'\n");
+my $node = reconcile_node('dump', conf => "pg_reconcile.databases = 'finance'\npg_reconcile.allowed_directories = '$inbox'\npg_reconcile.store_directory = '$inbox/store'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE finance; CREATE DATABASE shop; CREATE ROLE preparer LOGIN; CREATE ROLE signer LOGIN');
 create_extension($node, 'finance');
@@ -94,6 +94,14 @@ as_role('preparer', 'finance', 'CALL reconcile.run_due()');
 as_role('preparer', 'finance', q{SELECT reconcile.assign(discrepancy_id, 'preparer') FROM reconcile.open_discrepancy WHERE owner IS NULL});
 $node->safe_psql('finance', q{SELECT reconcile.pause_source('shop payments'); SELECT reconcile.stop_worker();});
 wait_for_query($node, 'finance', q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'finance' AND backend_type LIKE 'pg_reconcile%'}, '0', 30);
+$node->safe_psql('finance', <<'SQL');
+SELECT reconcile.set_retention('citybank', '12 years');
+SELECT reconcile.hold_statements('citybank', 'case 1');
+SELECT reconcile.create_file_source('fetched files', 'citybank', 'mine', 'ftps://out/{yyyyMMdd}.csv', account => 'DE-0815',
+                                    options => '{"server": "shop", "expected": false}');
+SELECT n.* FROM reconcile.source s, reconcile.next_fetch_day(s.source_id) n WHERE s.name = 'fetched files';
+INSERT INTO reconcile.fetch_file (source_id, business_date, name, state) SELECT source_id, min(business_date), 'a.csv', 'partial' FROM reconcile.fetch_day GROUP BY 1;
+SQL
 is($node->safe_psql('finance', q{SELECT string_agg(kind || ' ' || item_key || ' ' || state, ', ' ORDER BY item_key) FROM reconcile.discrepancy}),
     'missing_trade o10 open, missing_internal o12 open, amount_mismatch o2 resolved, fee_mismatch o4 open, status_mismatch o6 open', 'given two days that were run');
 is($node->safe_psql('finance', q{SELECT string_agg(state || ' ' || business_date, ', ' ORDER BY business_date) FROM reconcile.run WHERE account = 'DE-4711' AND (current OR state = 'waiting')}),
@@ -163,6 +171,7 @@ command_ok(['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('f
 my $file = deliver('.bank-3.late', $d3, 'o7,payment,70,o7,0.42,', 'o8,payment,8.50,o8,,', 'o10,payment,10,o10,,', 'o13,payment,x,o13,,');
 sub next_day {
     my ($database) = @_;
+    $node->safe_psql($database, 'SELECT reconcile.adopt_store()');
     is($node->safe_psql($database, "SELECT reconcile.ingest_file('bank files', '$file')"), '5', "$database: a file is taken in");
     is($node->safe_psql($database, "SELECT reconcile.ingest_file('bank files', '$inbox/bank-1.csv')"),
         $node->safe_psql($database, q{SELECT statement_id FROM reconcile.statement WHERE file_name = 'bank-1.csv'}), "$database: a file from before the dump is known");
@@ -210,7 +219,7 @@ foreach my $database (qw(from_custom from_plain)) {
         SELECT entries FROM reconcile.entry_total WHERE channel = 'wechat'}),
         '1', "$database: a new entry is stored and counted");
     is($node->safe_psql($database, q{INSERT INTO reconcile.source (name, kind, book) VALUES ('later', 'manual', 'trade') RETURNING source_id}),
-        '3', "$database: identities go on");
+        '4', "$database: identities go on");
     push @next_days, [$database, next_day($database)];
 }
 push @next_days, ['finance', next_day('finance')];

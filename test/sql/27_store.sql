@@ -1,7 +1,7 @@
 -- The store: original bytes and normalised CSV, ingestion again without the file, retention, holds, verification.
 -- maintain() commits, so this file does, too.
 \setenv SCRATCH :scratch
-SELECT plan(41);
+SELECT plan(42);
 SET client_min_messages = error;
 SELECT reconcile.create_channel('bank', 'Asia/Shanghai', 'CNY', account => '6222', first_date => '2026-11-01');
 SELECT reconcile.create_file_source('bank bills', 'bank', 'generic.csv', NULL, options => '{"expected": false}') AS bank_source \gset
@@ -105,6 +105,7 @@ SELECT is((SELECT count(*) FROM reconcile.stored_file WHERE removed_at IS NULL),
 \! echo "pg_reconcile store of cluster 1, database 1" > "$SCRATCH/store/pg_reconcile_store"
 SELECT throws_ok(format('SELECT reconcile.ingest_file(%L, %L)', 'bank bills', pg_temp.bill('e.csv', '2026-11-06', '{e1}')), '55000',
   format('the store "%s" belongs to another database', :'scratch' || '/store'), 'another database''s store is left alone');
+SELECT lives_ok('SELECT * FROM reconcile.stored_file_status', 'but can be looked at');
 SELECT is(reconcile.adopt_store(), :'scratch' || '/store', 'until it is adopted');
 SELECT reconcile.ingest_file('bank bills', pg_temp.write('e2.csv', E'#account=6222\n#business_date=2026-11-06\norder_key;kind;amount\ne1;payment;1.00\n'));
 SELECT is((SELECT count(*) FROM reconcile.stored_file_status WHERE file_name = 'e2.csv' AND path IS NOT NULL), 1::bigint, 'then it is used');

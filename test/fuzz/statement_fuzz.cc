@@ -56,7 +56,11 @@ EveryZone zones;
 
 std::vector<std::unique_ptr<DeclarativeReader>> make_readers() {
   std::vector<std::unique_ptr<DeclarativeReader>> readers;
-  for (const char* name : {"alipay.trade.json", "wechat.trade.json", "generic.csv.json"}) {
+  for (const char* name :
+       {"alipay.trade.json", "wechat.trade.json", "generic.csv.json", "alipay.fund_flow.json",
+        "wechat.fund_flow.json", "antom.settlement.json", "paypal.activity.json",
+        "adyen.settlement_details.json", "adyen.payments_accounting.json", "stripe.itemized.json",
+        "checkout.breakdown.json"}) {
     MappingDefaults defaults;
     defaults.channel = "c";
     defaults.account = "a";

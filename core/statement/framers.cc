@@ -6,8 +6,10 @@
 #include "core/statement/bai2_framer.h"
 #include "core/statement/camt_framer.h"
 #include "core/statement/cfonb120_framer.h"
+#include "core/statement/coda_framer.h"
 #include "core/statement/csv_framer.h"
 #include "core/statement/mt940_framer.h"
+#include "core/statement/nacha_framer.h"
 #include "core/statement/ofx_framer.h"
 
 namespace pg_reconcile::core {
@@ -21,6 +23,8 @@ constexpr std::array frames = {
     FrameType{"mt942", make_mt942_framer, false},
     FrameType{"bai2", make_bai2_framer, false},
     FrameType{"cfonb120", make_cfonb120_framer, false},
+    FrameType{"coda", make_coda_framer, false},
+    FrameType{"nacha", make_nacha_framer, false},
 };
 
 }  // namespace

@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   # to build
   g++ make cmake ninja-build ccache pkg-config
-  postgresql-server-dev-15 libpq-dev libboost1.81-dev libarchive-dev libcurl4-openssl-dev libxxhash-dev zlib1g-dev doctest-dev
+  postgresql-server-dev-15 libpq-dev libboost1.81-dev libarchive-dev libcurl4-openssl-dev libssl-dev libxxhash-dev zlib1g-dev doctest-dev
   libexpat1-dev
   # to run it
   postgresql-15 postgresql-15-partman postgresql-15-cron gpg gpg-agent

@@ -11,6 +11,7 @@ packages=(
   postgresql-15 postgresql-15-partman postgresql-15-cron gpg gpg-agent
   # to test it, and the demo
   postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl perl zip unzip python3
+  python3-openpyxl
   openssh-server openssh-client vsftpd openssl
   # to lint and fuzz it
   clang libclang-rt-14-dev clang-format clang-tidy

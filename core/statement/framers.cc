@@ -11,6 +11,7 @@
 #include "core/statement/mt940_framer.h"
 #include "core/statement/nacha_framer.h"
 #include "core/statement/ofx_framer.h"
+#include "core/statement/xlsx_framer.h"
 
 namespace pg_reconcile::core {
 namespace {
@@ -25,6 +26,7 @@ constexpr std::array frames = {
     FrameType{"cfonb120", make_cfonb120_framer, false},
     FrameType{"coda", make_coda_framer, false},
     FrameType{"nacha", make_nacha_framer, false},
+    FrameType{"xlsx", make_xlsx_framer, true},
 };
 
 }  // namespace

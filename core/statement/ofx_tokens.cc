@@ -109,7 +109,7 @@ std::optional<std::int64_t> OfxTokens::find(std::string_view text, std::int64_t 
   for (;;) {
     const std::string_view held = input_.text_from(from);
     const std::size_t at = held.find(text);
-    if (at != std::string_view::npos && at <= token_bytes_max) return from + static_cast<std::int64_t>(at);
+    if (at <= token_bytes_max) return from + static_cast<std::int64_t>(at);
     if (held.size() > token_bytes_max) {
       problem_ = "it has a tag or a value of more than 64 kB";
       return std::nullopt;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -57,8 +58,10 @@ struct XmlReader::Parser {
   std::vector<NotedAttribute> noted_attributes;
   std::vector<XmlAttribute> attributes;  // of the event handed out last
   std::array<Held, holds> held;
-  std::string refusal;  // why a callback stopped
-  std::string problem;
+  std::string refusal;                         // why a callback stopped
+  std::string failure;                         // why there will be no more events ...
+  std::optional<std::int64_t> failure_offset;  // ... and where
+  std::string problem;                         // the same, once all events are taken
   bool out_of_memory = false;
   bool ended = false;
   std::size_t depth = 0;
@@ -162,24 +165,29 @@ struct XmlReader::Parser {
     events.back().text_size += piece.size();
   }
 
-  std::string here(std::string what) {
-    return "line " +
-           std::to_string(input.place_of(std::max<std::int64_t>(XML_GetErrorByteIndex(expat), 0)).line) +
-           ": " + std::move(what);
+  // Said once the events before it have been taken: places are asked for in ascending order.
+  void fail(std::string why) {
+    failure = std::move(why);
+    failure_offset = std::max<std::int64_t>(XML_GetErrorByteIndex(expat), 0);
   }
 
   void explain() {
     if (out_of_memory) throw std::bad_alloc();
     if (!refusal.empty()) {
-      problem = here(refusal);
+      fail(refusal);
       return;
     }
     const XML_Error error = XML_GetErrorCode(expat);
     if (error == XML_ERROR_NO_MEMORY) throw std::bad_alloc();
     const bool torn = ended && (error == XML_ERROR_NO_ELEMENTS || error == XML_ERROR_UNCLOSED_TOKEN ||
                                 error == XML_ERROR_UNCLOSED_CDATA_SECTION);
-    problem = torn && depth > 0 ? here("the file ends in the middle of the document")
-                                : here("it is no well-formed XML: " + std::string(XML_ErrorString(error)));
+    fail(torn && depth > 0 ? "the file ends in the middle of the document"
+                           : "it is no well-formed XML: " + std::string(XML_ErrorString(error)));
+  }
+
+  std::string explained() {
+    if (!failure_offset) return failure;
+    return "line " + std::to_string(input.place_of(*failure_offset).line) + ": " + failure;
   }
 
   // Makes events of the next piece of the file. False: there are no more.
@@ -188,10 +196,11 @@ struct XmlReader::Parser {
     position = 0;
     texts.clear();
     noted_attributes.clear();
-    while (events.empty() && !ended && problem.empty()) {
+    while (events.empty() && !ended && failure.empty()) {
       const std::string_view piece = input.next(unread);
-      if (!input.problem().empty()) {
-        problem = input.problem();
+      if (piece.empty() && !input.problem().empty()) {  // what could be read goes first
+        failure = input.problem();
+        failure_offset.reset();
         break;
       }
       for (Held& hold : held) {
@@ -206,8 +215,7 @@ struct XmlReader::Parser {
       }
       unread = std::clamp<std::int64_t>(XML_GetCurrentByteIndex(expat), unread, fed);
       if (fed - unread > static_cast<std::int64_t>(limits.token_bytes_max)) {
-        problem = here("it has a tag or a comment of more than " + std::to_string(limits.token_bytes_max) +
-                       " bytes");
+        fail("it has a tag or a comment of more than " + std::to_string(limits.token_bytes_max) + " bytes");
       }
     }
     return !events.empty();
@@ -221,7 +229,10 @@ XmlReader::~XmlReader() = default;
 
 bool XmlReader::next(XmlEvent& event) {
   Parser& parser = *parser_;
-  if (parser.position == parser.events.size() && !parser.read_on()) return false;
+  if (parser.position == parser.events.size() && !parser.read_on()) {
+    if (parser.problem.empty()) parser.problem = parser.explained();
+    return false;
+  }
   const Parser::Noted& noted = parser.events[parser.position++];
   const std::string_view texts = parser.texts;
   event.kind = noted.kind;

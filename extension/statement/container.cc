@@ -131,9 +131,13 @@ class Archive {
       }
       unpacked_ = 0;
       if (archive_entry_is_encrypted(entry) == 1) throw UnusableFile("it is encrypted");
+      const char* name = archive_entry_pathname(entry);
+      entry_name_ = name != nullptr ? name : "";
       if (archive_entry_filetype(entry) == AE_IFREG) return true;
     }
   }
+
+  [[nodiscard]] std::string_view entry_name() const { return entry_name_; }
 
   std::size_t read(std::span<char> into) {
     const la_ssize_t count = archive_read_data(archive_.get(), into.data(), into.size());
@@ -155,6 +159,7 @@ class Archive {
   PackedFile packed_;
   std::unique_ptr<archive, int (*)(archive*)> archive_;
   std::int64_t entries_ = 0;
+  std::string entry_name_;     // "" where it is no text
   std::int64_t unpacked_ = 0;  // of this entry
   std::int64_t total_ = 0;
 
@@ -175,7 +180,9 @@ std::string container_of(std::string_view start) {
 
 class ArchiveSource final : public core::ByteSource {
  public:
-  explicit ArchiveSource(std::unique_ptr<Archive> archive) : archive_(std::move(archive)) {}
+  // `holds_workbook`: an xlsx file, which is a zip itself.
+  ArchiveSource(std::unique_ptr<Archive> archive, bool holds_workbook)
+      : archive_(std::move(archive)), at_start_(!holds_workbook) {}
   std::size_t read(std::span<char> into) override {
     const std::size_t count = archive_->read(into);
     if (std::exchange(at_start_, false) && container_of({into.data(), count}) != "none") {
@@ -186,7 +193,7 @@ class ArchiveSource final : public core::ByteSource {
 
  private:
   std::unique_ptr<Archive> archive_;
-  bool at_start_ = true;
+  bool at_start_;
 };
 
 std::string start_of(const OpenFile& file) {
@@ -223,12 +230,29 @@ std::string decoded_start(Archive& archive, const std::vector<core::Charset>& ch
   return text;
 }
 
+// A workbook is a zip itself: its parts are not statements.
+bool is_workbook(const OpenFile& file, const core::FormatDocument& format) {
+  Archive archive(file, format.unwrap, "zip");
+  constexpr int entries_looked_at = 64;
+  for (int i = 0; i < entries_looked_at && archive.next_entry(); i++) {
+    if (archive.entry_name() == "[Content_Types].xml") return true;
+  }
+  return false;
+}
+
 // The position of the one entry whose start holds one of the format's texts.
 std::int64_t pick(const OpenFile& file, const core::FormatDocument& format, const std::string& container) {
   Archive archive(file, format.unwrap, container);
   std::int64_t picked = -1;
   std::int64_t files = 0;
   for (; archive.next_entry(); files++) {
+    if (format.frame_type == "xlsx") {
+      std::string start(4, '\0');
+      if (archive.read(start) < start.size() || container_of(start) != "zip") continue;
+      if (picked >= 0) throw UnusableFile("it holds more than one workbook");
+      picked = files;
+      continue;
+    }
     const auto& wanted = format.unwrap.content;
     const std::string start = decoded_start(archive, format.charsets);
     const auto holds = [&](const std::string& text) { return start.find(text) != std::string::npos; };
@@ -243,7 +267,15 @@ std::int64_t pick(const OpenFile& file, const core::FormatDocument& format, cons
 }  // namespace
 
 std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::FormatDocument& format) {
-  const std::string container = container_of(start_of(file));
+  std::string container = container_of(start_of(file));
+  const bool workbooks = format.frame_type == "xlsx";
+  if (container == "zip" && is_workbook(file, format)) {
+    if (!workbooks) {
+      throw UnusableFile("it is an Excel workbook, and the format " + format.name + " reads " +
+                         format.frame_type);
+    }
+    container = "none";
+  }
   const auto& allowed = format.unwrap.containers;
   if (std::find(allowed.begin(), allowed.end(), container) == allowed.end()) {
     throw UnusableFile(container == "none" ? "it is not compressed, and the format expects that"
@@ -258,7 +290,7 @@ std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::Forma
                                              : "it changed while it was read");
     }
   }
-  return std::make_unique<ArchiveSource>(std::move(archive));
+  return std::make_unique<ArchiveSource>(std::move(archive), workbooks);
 }
 
 }  // namespace pg_reconcile::pg

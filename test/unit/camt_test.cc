@@ -393,6 +393,15 @@ TEST_CASE("camt: the other messages, and the wrong one") {
         "line 2: the file ends in the middle of the document");
 }
 
+TEST_CASE("camt: what is broken further on does not move what was read before it") {
+  const std::string bytes = document(statement(std::string(EntryText{}) + "\n<Ntry><Amt></Broken></Ntry>"));
+  const auto whole = read_053(bytes);
+  const auto pieces = read_053(bytes, 7);
+  CHECK(whole[0].places.at(0).byte_offset == static_cast<std::int64_t>(bytes.find("<Ntry>")));
+  CHECK(pieces[0].places.at(0).byte_offset == whole[0].places[0].byte_offset);
+  CHECK(whole[0].summary.rejected == pieces[0].summary.rejected);
+}
+
 TEST_CASE("camt: an amount that is none is set aside, and the statement does not agree") {
   for (const char* wrong : {"12..34", "-1.00", "1,50", "", "1e3"}) {
     const Statement read =

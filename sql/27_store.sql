@@ -258,6 +258,12 @@ BEGIN
   IF coalesce(current_setting('pg_reconcile.store_directory', true), '') = '' THEN
     RETURN 0;
   END IF;
+  -- What a hold or another retention keeps that came after it expired; none comes while files go.
+  LOCK TABLE reconcile.legal_hold, reconcile.store_retention IN SHARE MODE;
+  UPDATE reconcile.stored_file f SET expired_at = NULL
+  FROM reconcile.stored_file_status k
+  WHERE k.source_id = f.source_id AND k.sha256 = encode(f.sha256, 'hex') AND f.expired_at IS NOT NULL AND f.removed_at IS NULL
+    AND (k.held_for IS NOT NULL OR k.keep_until >= now());
   FOR file IN
     SELECT f.source_id, encode(f.sha256, 'hex') AS sha256, encode(f.normalised_sha256, 'hex') AS normalised_sha256
     FROM reconcile.stored_file f WHERE f.expired_at IS NOT NULL AND f.removed_at IS NULL ORDER BY f.expired_at LIMIT 1000
@@ -282,7 +288,7 @@ BEGIN
   RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION reconcile.remove_expired_files() IS 'Removes the files that expire_stored_files() has marked, at most 1,000; how many';
+COMMENT ON FUNCTION reconcile.remove_expired_files() IS 'Removes the files that expire_stored_files() has marked and nothing keeps since, at most 1,000; how many';
 
 CREATE FUNCTION reconcile.verify_store(sample integer DEFAULT 100) RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

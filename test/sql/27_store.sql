@@ -1,7 +1,7 @@
 -- The store: original bytes and normalised CSV, ingestion again without the file, retention, holds, verification.
 -- maintain() commits, so this file does, too.
 \setenv SCRATCH :scratch
-SELECT plan(42);
+SELECT plan(45);
 SET client_min_messages = error;
 SELECT reconcile.create_channel('bank', 'Asia/Shanghai', 'CNY', account => '6222', first_date => '2026-11-01');
 SELECT reconcile.create_file_source('bank bills', 'bank', 'generic.csv', NULL, options => '{"expected": false}') AS bank_source \gset
@@ -96,10 +96,16 @@ SELECT is((SELECT count(*) FROM pg_ls_dir(:'scratch' || '/store/' || left(:'b_sh
 SELECT is((SELECT path FROM reconcile.stored_file_status WHERE file_name = 'b.csv'), NULL, 'and no path is given any more');
 SELECT throws_ok(format('SELECT reconcile.reingest(%s)', :b), '42704', NULL, 'it can not be taken in again');
 SELECT throws_ok(format('SELECT reconcile.release_hold(%s, %L)', :hold, ''), '22023', NULL, 'a hold is not released without a reason');
+-- What has expired is on hold all the same, as long as it is there.
+SELECT reconcile.release_hold(:hold, 'settled');
+SELECT is(reconcile.expire_stored_files(), 1::bigint, 'after its release the file is to go');
+SELECT reconcile.hold_statements('bank', 'case 4712') AS hold \gset
+SELECT is(reconcile.remove_expired_files(), 0::bigint, 'a hold that comes in time keeps it');
+SELECT is((SELECT count(*) FROM reconcile.stored_file WHERE removed_at IS NULL AND expired_at IS NULL), 1::bigint, 'as if it had never expired');
 SELECT reconcile.release_hold(:hold, 'settled');
 SELECT throws_ok(format('SELECT reconcile.release_hold(%s, %L)', :hold, 'again'), '42704', NULL, 'nor twice');
 CALL reconcile.maintain();
-SELECT is((SELECT count(*) FROM reconcile.stored_file WHERE removed_at IS NULL), 0::bigint, 'after its release the file goes');
+SELECT is((SELECT count(*) FROM reconcile.stored_file WHERE removed_at IS NULL), 0::bigint, 'after the last release the file goes');
 
 -- ---- whose store it is ----
 \! echo "pg_reconcile store of cluster 1, database 1" > "$SCRATCH/store/pg_reconcile_store"

@@ -3,6 +3,7 @@
 # "<status> <path> <Range or -> <Authorization or ->". Files in FOLDER/.rules change an answer, by the path's name:
 #   <name>.status   the status and, after a line end, the body          <name>.cut   bytes sent before it hangs up (once)
 #   <name>.stall    bytes sent before it says nothing any more
+#   <name>.hollow   who asks for a Range is answered 200 and nothing (once)
 import http.server, os, ssl, sys, time
 
 port, certificate, key, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
@@ -49,6 +50,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = file.read()
         headers = {'ETag': '"%d-%d"' % (len(body), os.stat(path).st_mtime_ns)}
         status, wanted = 200, self.headers.get('Range')
+        if wanted and rule(name, 'hollow') is not None:
+            os.unlink(os.path.join(rules, name + '.hollow'))
+            self.answer(200, headers, b'')
+            return
         if wanted and self.headers.get('If-Range', headers['ETag']) == headers['ETag']:
             start = int(wanted[len('bytes='):-1])
             if start >= len(body):

@@ -216,6 +216,8 @@ class Download {
       Answer answer =
           core::classify_http(end.status, receiver.error_text(), end.retry_after, settings_.answers);
       if (answer.outcome != Outcome::found) return answer;
+      // Asked for the rest, it sends nothing: what is here may be anything's beginning.
+      if (!receiver.is_coming() && file_.bytes() > 0) throw OtherVersion{};
     }
     const auto expected = receiver.version().bytes;
     if (expected && *expected != file_.bytes()) {

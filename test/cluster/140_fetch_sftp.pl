@@ -81,6 +81,14 @@ $finance->safe_psql('finance', "SELECT reconcile.fetch_again('bank bills', '$day
 wait_for_day($day, 'fetched');
 is($finance->safe_psql('finance', 'SELECT count(*) FROM reconcile.statement'), '3', 'the same file again is the same statement');
 
+# ---- a name that the database cannot write down ----
+deliver("$day/caf\xe9.csv", bill(1, $day));
+$finance->safe_psql('finance', "SELECT reconcile.fetch_again('bank bills', '$day')");
+wait_for_query($finance, 'finance', "SELECT message ~ 'file .caf.*csv. is left alone' FROM reconcile.fetch_day WHERE business_date = '$day'", 't', 30);
+is($finance->safe_psql('finance', "SELECT string_agg(name, ',') FROM reconcile.fetch_file WHERE business_date = '$day'"), 'bill_1.csv',
+    'is said, and the other files of the day are taken in');
+unlink "$home/bills/$day/caf\xe9.csv" or die $!;
+
 # ---- a transfer that breaks off, and a worker that is killed ----
 my $big = bill(60_000, $day) =~ s/payment,1.00/payment,2.00/gr;
 deliver("$day/bill_2.csv", $big);

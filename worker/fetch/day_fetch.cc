@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "core/error.h"
 #include "core/fetch/side_file.h"
 #include "core/mapping/timestamp_format.h"
+#include "core/statement/charset.h"
 #include "worker/fetch/decrypt.h"
 #include "worker/fetch/file_digest.h"
 
@@ -82,9 +84,17 @@ Answer DayFetch::fetch_from_folder() {
     names = core::matching_names(listing, base_name(path));
     if (names.empty()) return core::no_such_file(path, settings_.answers);
   }
-  for (const std::string& name : names) {
-    Answer answer = fetch({day_, name, remote_folder + name, {}}, {});
+  const auto readable_end = std::stable_partition(names.begin(), names.end(),
+                                                  [](const auto& name) { return core::is_valid_utf8(name); });
+  for (auto name = names.begin(); name != readable_end; ++name) {
+    Answer answer = fetch({day_, *name, remote_folder + *name, {}}, {});
     if (answer.outcome != Outcome::found) return answer;
+  }
+  if (readable_end != names.end()) {
+    return {Outcome::failed,
+            "file \"" + core::printable(*readable_end, readable_end->size()) +
+                "\" is left alone: its name is not UTF-8",
+            std::nullopt};
   }
   if (static_cast<std::int64_t>(names.size()) < settings_.files) {
     return {Outcome::not_ready,

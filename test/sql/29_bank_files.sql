@@ -27,7 +27,7 @@ SELECT pg_temp.write('batch.xml', pg_temp.camt(pg_temp.entry('10.00', 'CRDT',
   '<TxDtls><Refs><EndToEndId>E1</EndToEndId></Refs><Amt Ccy="EUR">4</Amt></TxDtls><TxDtls><Refs><EndToEndId>E2</EndToEndId></Refs><Amt Ccy="EUR">6</Amt></TxDtls>')
   || pg_temp.entry('3.50', 'DBIT'))) AS batch_file \gset
 SELECT results_eq(format('SELECT account, kind, match_key, amount, business_date FROM reconcile.parse_file(''camt.053'', %L, channel => ''house bank'')', :'batch_file'),
-  $$VALUES ('DE1', 'payment', 'E1', 4::numeric, date '2026-11-20'), ('DE1', 'payment', 'E2', 6, date '2026-11-20'), ('DE1', 'transfer', NULL, -3.5, date '2026-11-20')$$,
+  $$VALUES ('DE1', 'transfer', 'E1', 4::numeric, date '2026-11-20'), ('DE1', 'transfer', 'E2', 6, date '2026-11-20'), ('DE1', 'transfer', NULL, -3.5, date '2026-11-20')$$,
   'camt.053: a batch by its transactions');
 SELECT reconcile.create_file_source('statements', 'house bank', 'camt.053', 'file://' || :'scratch' || '/none/{yyyyMMdd}/*.xml', account => 'DE1');
 SELECT reconcile.ingest_file('statements', :'batch_file') AS batch_statement \gset

@@ -180,7 +180,7 @@ TEST_CASE("camt: what a statement says of itself, and that it adds up") {
     CHECK(read.summary.closing_balance == decimal("-5"));
     CHECK(read.entries[0].account == "DE02120300000000202051");
     CHECK(read.entries[0].book == "bank");
-    CHECK(read.entries[0].kind == "payment");
+    CHECK(read.entries[0].kind == "transfer");
     CHECK(read.entries[1].kind == "transfer");
     CHECK(read.entries[0].channel_ref == "BANK-1");
     CHECK(date_text(*read.entries[0].business_date) == "2026-11-20");
@@ -326,7 +326,7 @@ TEST_CASE("camt: returns, fees and interest by the bank's code") {
   CHECK(kind("UPDD", "DBIT") == "chargeback");
   CHECK(kind("RRTN", "CRDT") == "reversal");
   CHECK(kind("ESCT", "DBIT", tag("RtrInf", tag("Rsn", tag("Cd", "AC04")))) == "chargeback");
-  CHECK(kind("ESCT", "CRDT") == "payment");
+  CHECK(kind("ESCT", "CRDT") == "transfer");
 }
 
 TEST_CASE("camt: one file, several statements; every namespace, prefix or none") {

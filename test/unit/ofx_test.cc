@@ -63,7 +63,7 @@ TEST_CASE("ofx: SGML that closes nothing, in any pieces") {
     const Entry& first = read.entries[0];
     CHECK(first.amount == *Decimal::parse("10.50"));
     CHECK(first.currency == "EUR");
-    CHECK(first.kind == "payment");
+    CHECK(first.kind == "transfer");
     CHECK(first.match_key == "R1");
     CHECK(first.channel_ref == "F1");
     CHECK(date_text(*first.business_date) == "2026-11-20");

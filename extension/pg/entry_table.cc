@@ -14,6 +14,7 @@ extern "C" {
 #include <access/xact.h>
 #include <catalog/index.h>
 #include <catalog/namespace.h>
+#include <catalog/partition.h>
 #include <catalog/pg_trigger_d.h>
 #include <commands/trigger.h>
 #include <executor/execPartition.h>
@@ -26,6 +27,7 @@ extern "C" {
 #include <storage/lmgr.h>
 #include <utils/datum.h>
 #include <utils/guc.h>
+#include <utils/partcache.h>
 #include <utils/rel.h>
 #include <utils/snapmgr.h>
 }
@@ -53,6 +55,7 @@ struct RawLeaf {
   RawColumns columns;
   bool plain;
   bool has_triggers;     // besides our own
+  bool is_of_place;      // rows of its book and days are all in it
   TupleTableSlot* view;  // shows a row's values where they are
   TupleTableSlot* slot;
 };
@@ -80,7 +83,8 @@ struct RawEntryTable {
   TupleTableSlot* view;
   Oid own_trigger;
   List* leaves;
-  bool fires;  // triggers besides our own
+  bool fires;                        // triggers besides our own
+  TransitionCaptureState* new_rows;  // where a statement's trigger names them
 };
 
 namespace {
@@ -181,6 +185,8 @@ RawEntryTable* raw_open(MemoryContext memory) {
   table->columns = raw_columns(table->relation, table->estate);
   table->view = raw_view(table->relation, table->estate);
   AfterTriggerBeginQuery();
+  table->new_rows =
+      MakeTransitionCaptureState(table->root->ri_TrigDesc, RelationGetRelid(table->relation), CMD_INSERT);
   ExecBSInsertTriggers(table->estate, table->root);
   MemoryContextSwitchTo(before);
   return table;
@@ -194,7 +200,7 @@ void raw_say_that_sink_records(const char* value) {
 
 void raw_close(RawEntryTable* table) {
   const MemoryContext before = MemoryContextSwitchTo(table->memory);
-  ExecASInsertTriggers(table->estate, table->root, nullptr);
+  ExecASInsertTriggers(table->estate, table->root, table->new_rows);
   AfterTriggerEndQuery(table->estate);
   if (table->fires) raw_say_that_sink_records("off");
   ExecResetTupleTable(table->estate->es_tupleTable, false);
@@ -233,6 +239,25 @@ bool raw_is_plain(const ResultRelInfo* info) {
   return true;
 }
 
+// A month's partition can be partitioned further, by other columns.
+bool raw_is_of_place(Oid leaf) {
+  bool is_of_place = true;
+  ListCell* cell = nullptr;
+  foreach (cell, get_partition_ancestors(leaf)) {
+    const Relation parent = table_open(lfirst_oid(cell), NoLock);  // locked when the row was routed
+    const PartitionKey key = RelationGetPartitionKey(parent);
+    for (int i = 0; i < key->partnatts; i++) {
+      const AttrNumber number = key->partattrs[i];
+      const char* name =
+          number > 0 ? NameStr(TupleDescAttr(RelationGetDescr(parent), number - 1)->attname) : "";
+      is_of_place =
+          is_of_place && (std::strcmp(name, "book") == 0 || std::strcmp(name, "business_date") == 0);
+    }
+    table_close(parent, NoLock);
+  }
+  return is_of_place;
+}
+
 RawLeaf* raw_leaf(RawEntryTable* table, ResultRelInfo* info) {
   ListCell* cell = nullptr;
   foreach (cell, table->leaves) {
@@ -249,8 +274,9 @@ RawLeaf* raw_leaf(RawEntryTable* table, ResultRelInfo* info) {
   auto* leaf = static_cast<RawLeaf*>(palloc0(sizeof(RawLeaf)));
   leaf->info = info;
   leaf->columns = raw_columns(info->ri_RelationDesc, table->estate);
-  leaf->has_triggers = raw_has_triggers(info, table->own_trigger);
+  leaf->has_triggers = table->new_rows != nullptr || raw_has_triggers(info, table->own_trigger);
   leaf->plain = !leaf->has_triggers && raw_is_plain(info);
+  leaf->is_of_place = raw_is_of_place(RelationGetRelid(info->ri_RelationDesc));
   leaf->view = raw_view(info->ri_RelationDesc, table->estate);
   leaf->slot = table_slot_create(info->ri_RelationDesc, &table->estate->es_tupleTable);
   table->leaves = lappend(table->leaves, leaf);
@@ -272,7 +298,7 @@ bool raw_same_place(const RawRow& a, const RawRow& b) {
 
 void raw_route(RawEntryTable* table, RawRow* rows, std::size_t count) {
   for (std::size_t i = 0; i < count; i++) {
-    if (i > 0 && raw_same_place(rows[i - 1], rows[i])) {
+    if (i > 0 && rows[i - 1].leaf->is_of_place && raw_same_place(rows[i - 1], rows[i])) {
       rows[i].leaf = rows[i - 1].leaf;
       continue;
     }
@@ -315,7 +341,8 @@ bool raw_insert_one(RawEntryTable* table, RawRow& row) {
   EState* estate = table->estate;
   raw_fill_slot(leaf, row);
   leaf.slot->tts_tableOid = RelationGetRelid(relation);
-  const bool changes = leaf.has_triggers && info->ri_TrigDesc->trig_insert_before_row;
+  const bool changes =
+      leaf.has_triggers && info->ri_TrigDesc != nullptr && info->ri_TrigDesc->trig_insert_before_row;
   if (changes && !ExecBRInsertTriggers(estate, info, leaf.slot)) return false;
   if (constraints != nullptr && constraints->has_generated_stored)
     ExecComputeStoredGenerated(info, estate, leaf.slot, CMD_INSERT);
@@ -332,7 +359,7 @@ bool raw_insert_one(RawEntryTable* table, RawRow& row) {
     table_tuple_complete_speculative(relation, leaf.slot, token, !conflicts);
     SpeculativeInsertionLockRelease(GetCurrentTransactionId());
   }
-  if (leaf.has_triggers) ExecARInsertTriggers(estate, info, leaf.slot, recheck, nullptr);
+  if (leaf.has_triggers) ExecARInsertTriggers(estate, info, leaf.slot, recheck, table->new_rows);
   if (changes) raw_take_back(leaf, row);
   ExecClearTuple(leaf.slot);
   return true;

@@ -1,7 +1,7 @@
 -- What the sink stores natively is what plain SQL stores: random batches, replays and twins in them, through both;
 -- and what a partition can have of its own is respected.
 SET client_min_messages = error;
-SELECT plan(31);
+SELECT plan(34);
 \ir entries/plain.sql
 
 SELECT reconcile.create_channel('east', 'Asia/Shanghai', 'CNY', account => 'a', first_date => current_date - 90, day_start => '-01:00') \g /dev/null
@@ -175,11 +175,39 @@ CREATE TRIGGER mend BEFORE INSERT ON reconcile.entry FOR EACH ROW EXECUTE FUNCTI
 SELECT is(differing(4, 60, 1000000), '0 differ, some stored', 'a trigger that changes rows and leaves some out');
 DROP TRIGGER see ON reconcile.entry;
 DROP TRIGGER mend ON reconcile.entry;
+CREATE FUNCTION public.see_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO public.seen SELECT f.source_key FROM fresh f;
+  RETURN NULL;
+END $$;
+TRUNCATE public.seen;
+CREATE TRIGGER see_all AFTER INSERT ON reconcile.entry REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.see_all();
+SELECT public.make_batch(60, 1000000) \g /dev/null
+SELECT reconcile.prepare_entries(array_agg(channel), array_agg(account), array_agg(book), array_agg(occurred_at), array_agg(business_date),
+                                 array_agg(status)) FROM public.batch \g /dev/null
+SELECT public.store_batch('reconcile.insert_entries', 7, NULL) AS stored \gset
+SELECT is((SELECT count(*) || ' stored' FROM public.seen), :'stored', 'a statement''s trigger that names the new rows sees them');
+SELECT cmp_ok((SELECT count(*) FROM public.seen), '>', 0::bigint, 'all of them');
+DROP TRIGGER see_all ON reconcile.entry;
 ALTER TABLE reconcile.entry ADD COLUMN taken_in text DEFAULT 'by us';
 SELECT is(differing(4, 60, 1000000), '0 differ, some stored', 'a column that is not ours');
 SELECT cmp_ok((SELECT count(*) FROM reconcile.entry WHERE taken_in = 'by us'), '>', 0::bigint, 'has its default');
 ALTER TABLE reconcile.entry DROP COLUMN taken_in;
 SELECT is(differing(4, 60, 1000000), '0 differ, some stored', 'and one that was dropped');
+
+BEGIN;
+SELECT c.oid::regclass AS month, pg_get_expr(c.relpartbound, c.oid) AS bounds FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'reconcile.entry_trade'::regclass AND c.relname = to_char(current_date - 5, '"entry_trade_p"YYYY_MM') \gset
+ALTER TABLE reconcile.entry_trade DETACH PARTITION :month;
+CREATE TABLE public.split PARTITION OF reconcile.entry_trade :bounds PARTITION BY HASH (source_key);
+CREATE TABLE public.split_0 PARTITION OF public.split FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE public.split_1 PARTITION OF public.split FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT public.make_batch(60, 1000000) \g /dev/null
+UPDATE public.batch SET channel = 'east', account = 'a', book = 'trade', business_date = current_date - 5;
+SELECT public.store_batch('reconcile.insert_entries', 8, NULL) \g /dev/null
+SELECT is((SELECT count(*) FILTER (WHERE satisfies_hash_partition('public.split'::regclass, 2, right(s.tableoid::regclass::text, 1)::integer, s.source_key))
+  || ' of ' || count(*) FROM public.split s), '60 of 60', 'a month that is partitioned further has its rows where they belong');
+ROLLBACK;
 
 -- ---- indexes hold what is stored
 SELECT count(*) = 1 AS has_amcheck FROM pg_available_extensions WHERE name = 'amcheck' \gset

@@ -22,7 +22,7 @@ COMMENT ON TABLE reconcile.stored_file IS 'Files of the store: the bytes are in 
 COMMENT ON COLUMN reconcile.stored_file.source_id IS 'The source that took it in';
 COMMENT ON COLUMN reconcile.stored_file.sha256 IS 'SHA-256 of the bytes as they arrived';
 COMMENT ON COLUMN reconcile.stored_file.channel IS 'The channel';
-COMMENT ON COLUMN reconcile.stored_file.account IS 'The source''s account; NULL: the file says';
+COMMENT ON COLUMN reconcile.stored_file.account IS 'The account; NULL: several, or none known';
 COMMENT ON COLUMN reconcile.stored_file.file_name IS 'The name that it had';
 COMMENT ON COLUMN reconcile.stored_file.bytes IS 'Its size';
 COMMENT ON COLUMN reconcile.stored_file.stored_at IS 'When it was stored first';
@@ -123,7 +123,7 @@ SELECT f.source_id, s.name AS source, f.channel, coalesce(d.account, f.account) 
 FROM reconcile.stored_file f
 JOIN reconcile.source s USING (source_id)
 LEFT JOIN LATERAL (SELECT min(t.business_date) AS first_date, max(coalesce(t.period_end, t.business_date)) AS last_date,
-                          min(t.account) AS account
+                          CASE WHEN count(*) = count(t.account) AND count(DISTINCT t.account) = 1 THEN min(t.account) END AS account
                    FROM reconcile.statement t WHERE t.source_id = f.source_id AND t.sha256 = f.sha256) d ON true
 LEFT JOIN reconcile.store_retention own ON own.channel = f.channel AND own.source_id = f.source_id
 LEFT JOIN reconcile.store_retention of_channel ON of_channel.channel = f.channel AND of_channel.source_id IS NULL

@@ -256,7 +256,11 @@ void KeptFile::keep_normalised(const std::string& format, std::int32_t version) 
   Spi spi;
   spi.run(
       "UPDATE reconcile.stored_file f SET normalised_sha256 = decode($3, 'hex'), normalised_bytes = $4, "
-      "normalised_rows = $5, format = $6, format_version = $7 "
+      "normalised_rows = $5, format = $6, format_version = $7, "
+      // Who may not see the account does not see the file.
+      "account = coalesce(f.account, (SELECT min(t.account) FROM reconcile.statement t "
+      "WHERE t.source_id = f.source_id AND t.sha256 = f.sha256 "
+      "HAVING count(*) = count(t.account) AND count(DISTINCT t.account) = 1)) "
       "WHERE f.source_id = $1 AND f.sha256 = decode($2, 'hex')",
       {Argument::int4(source_id_), Argument::text(hash_), Argument::text(csv_hash),
        Argument::int8(csv_->bytes()), Argument::int8(rows_), Argument::text(format),

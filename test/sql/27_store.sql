@@ -1,7 +1,7 @@
 -- The store: original bytes and normalised CSV, ingestion again without the file, retention, holds, verification.
 -- maintain() commits, so this file does, too.
 \setenv SCRATCH :scratch
-SELECT plan(45);
+SELECT plan(47);
 SET client_min_messages = error;
 SELECT reconcile.create_channel('bank', 'Asia/Shanghai', 'CNY', account => '6222', first_date => '2026-11-01');
 SELECT reconcile.create_file_source('bank bills', 'bank', 'generic.csv', NULL, options => '{"expected": false}') AS bank_source \gset
@@ -106,6 +106,21 @@ SELECT reconcile.release_hold(:hold, 'settled');
 SELECT throws_ok(format('SELECT reconcile.release_hold(%s, %L)', :hold, 'again'), '42704', NULL, 'nor twice');
 CALL reconcile.maintain();
 SELECT is((SELECT count(*) FROM reconcile.stored_file WHERE removed_at IS NULL), 0::bigint, 'after the last release the file goes');
+
+-- ---- who sees it ----
+SELECT reconcile.create_account('bank', '7333');
+CREATE ROLE bank_reader;
+GRANT reconcile_reader TO bank_reader;
+INSERT INTO reconcile.access (member, channel, account) VALUES ('bank_reader', 'bank', '7333');
+SET ROLE bank_reader;
+SELECT is((SELECT string_agg(file_name, ',') FROM reconcile.stored_file_status), 'c.csv', 'files of another account are not shown, only what says of no account');
+RESET ROLE;
+UPDATE reconcile.access SET account = '6222' WHERE member = 'bank_reader';
+SET ROLE bank_reader;
+SELECT cmp_ok((SELECT count(*) FROM reconcile.stored_file_status), '>', 1::bigint, 'those of one''s own are');
+RESET ROLE;
+DELETE FROM reconcile.access WHERE member = 'bank_reader';
+DROP ROLE bank_reader;
 
 -- ---- whose store it is ----
 \! echo "pg_reconcile store of cluster 1, database 1" > "$SCRATCH/store/pg_reconcile_store"

@@ -1,7 +1,7 @@
 -- The store: original bytes and normalised CSV, ingestion again without the file, retention, holds, verification.
 -- maintain() commits, so this file does, too.
 \setenv SCRATCH :scratch
-SELECT plan(47);
+SELECT plan(48);
 SET client_min_messages = error;
 SELECT reconcile.create_channel('bank', 'Asia/Shanghai', 'CNY', account => '6222', first_date => '2026-11-01');
 SELECT reconcile.create_file_source('bank bills', 'bank', 'generic.csv', NULL, options => '{"expected": false}') AS bank_source \gset
@@ -82,6 +82,7 @@ UPDATE reconcile.stored_file SET stored_at = stored_at - interval '3 years';
 UPDATE reconcile.statement SET business_date = business_date - interval '3 years';
 CALL reconcile.maintain();
 SELECT is((SELECT count(*) FROM reconcile.stored_file WHERE expired_at IS NOT NULL), 0::bigint, 'three years are not too long');
+SELECT throws_ok($$ SELECT reconcile.set_retention('bank', '100000000 years') $$, '22023', NULL, 'a time that ends after all time is refused');
 SELECT reconcile.set_retention('bank', '2 years');
 SELECT reconcile.set_retention('bank', '5 years', 'bank bills');
 CALL reconcile.maintain();

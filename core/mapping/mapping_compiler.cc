@@ -27,6 +27,7 @@ class Compiler {
   Compiler(const MappingDefaults& defaults, TimeZones& zones) : defaults_(defaults), zones_(zones) {}
 
   CompiledMapping compile(const JsonNode& document);
+  Expression compile_alone(const JsonNode& node, FieldType type);
 
  private:
   const MappingDefaults& defaults_;
@@ -462,7 +463,27 @@ CompiledMapping Compiler::compile(const JsonNode& document) {
   return out;
 }
 
+// As a field without rules of its own. A rate is an amount in no currency.
+Expression Compiler::compile_alone(const JsonNode& node, FieldType type) {
+  type_ = type;
+  field_ = type == FieldType::amount ? Field::fx_rate
+           : type == FieldType::date ? Field::value_date
+                                     : Field::sub_kind;
+  Inherited inherited;
+  inherited.formats = {TimestampFormat::iso8601()};
+  Expression out = part(node, inherited);
+  std::vector<Field> fields;
+  out.collect_fields(fields);
+  if (!fields.empty()) node.fail("here nothing goes by a canonical field; use {\"column\": ...}");
+  return out;
+}
+
 }  // namespace
+
+Expression compile_expression(const JsonNode& node, FieldType type, TimeZones& zones) {
+  const MappingDefaults defaults;
+  return Compiler(defaults, zones).compile_alone(node, type);
+}
 
 CompiledMapping compile_mapping(const JsonNode& document, const MappingDefaults& defaults, TimeZones& zones) {
   return Compiler(defaults, zones).compile(document);

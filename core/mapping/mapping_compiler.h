@@ -20,6 +20,10 @@ struct CompiledMapping {
   std::vector<std::pair<std::string, Expression>> attributes;
 };
 
+// One expression outside a mapping (a statement's fact, a total): no canonical field is known there, so that
+// nothing can go "by" one.
+Expression compile_expression(const JsonNode& node, FieldType type, TimeZones& zones);
+
 CompiledMapping compile_mapping(const JsonNode& document, const MappingDefaults& defaults, TimeZones& zones);
 
 }  // namespace pg_reconcile::core::mapping

@@ -37,7 +37,7 @@ std::string_view verdict_name(ControlVerdict verdict) {
 ControlTally::ControlTally(const FormatDocument& format) : format_(format), splitter_(format.shape) {
   for (const ControlRule& rule : format.controls) {
     first_of_rule_.push_back(running_.size());
-    for (const Total& total : rule.totals) running_.push_back({&total, 0, false, {}, {}, 0});
+    for (const Total& total : rule.totals) running_.push_back({&total, total.amount, 0, false, {}, {}, 0});
   }
 }
 
@@ -45,7 +45,12 @@ bool ControlTally::weigh(std::string_view type, const RawRecord& record, BadRow&
   for (Running& running : running_) {
     const auto& types = running.total->types;
     running.applies = types.empty() || std::find(types.begin(), types.end(), type) != types.end();
+    running.applies = running.applies && is_where(*running.total, record);
     running.weight = Decimal();
+    if (running.applies && running.amount) {
+      if (!weigh_amount(running, record, bad, reason)) return false;
+      continue;
+    }
     const bool sum = running.total->kind == Total::Kind::sum;
     const std::string& column = sum ? running.total->column : running.total->nonzero;
     if (!running.applies || column.empty()) continue;
@@ -67,6 +72,32 @@ bool ControlTally::weigh(std::string_view type, const RawRecord& record, BadRow&
       running.applies = *weight != Decimal();
     }
   }
+  return true;
+}
+
+bool ControlTally::is_where(const Total& total, const RawRecord& record) {
+  return std::all_of(total.where.begin(), total.where.end(), [&](const auto& condition) {
+    std::size_t position = 0;
+    const RawField* field = record.find(condition.first, position);
+    const std::string_view value =
+        field != nullptr && field->value ? mapping::trimmed(*field->value) : std::string_view();
+    return std::find(condition.second.begin(), condition.second.end(), value) != condition.second.end();
+  });
+}
+
+bool ControlTally::weigh_amount(Running& running, const RawRecord& record, BadRow& bad, std::string& reason) {
+  mapping::Context context;
+  context.record = &record;
+  std::optional<Decimal> amount;
+  if (running.amount->amount(context, amount) == mapping::Outcome::rejected) {
+    bad.field = "control";
+    bad.column = context.column;
+    bad.value = context.value;
+    reason = context.reason;
+    return false;
+  }
+  const Decimal weight = amount.value_or(Decimal());
+  running.weight = running.total->by_magnitude ? weight.magnitude() : weight;
   return true;
 }
 
@@ -109,6 +140,7 @@ void ControlTally::read_line(std::string_view line) {
       }
       continue;
     }
+    if (rule.table_names.empty()) continue;
     const auto* names = splitter_.split(line, problem);
     if (names == nullptr) continue;
     std::vector<std::string> found;
@@ -127,10 +159,36 @@ void ControlTally::read_line(std::string_view line) {
   }
 }
 
+void ControlTally::read_fact(std::string_view type, const RawRecord& record) {
+  for (std::size_t r = 0; r < format_.controls.size(); r++) {
+    const ControlRule& rule = format_.controls[r];
+    if (rule.record.empty() || rule.record != type) continue;
+    for (const auto& [column, total] : rule.table_totals) {
+      std::size_t position = 0;
+      const RawField* field = record.find(column, position);
+      const std::string_view text =
+          field != nullptr && field->value ? mapping::trimmed(*field->value) : std::string_view();
+      if (!text.empty()) state(first_of_rule_[r] + total, std::string(text));
+    }
+  }
+}
+
+// What stood at the start, and all that moved, is what stands at the end.
+void ControlTally::compare_balance(const Running& running, StatementSummary& summary, bool& agrees,
+                                   bool& stated) const {
+  if (!summary.opening_balance || !summary.closing_balance) return;
+  const Decimal computed = *summary.opening_balance + running.sum;
+  ControlLine line{running.total->name, summary.closing_balance->to_string(2), computed.to_string(2), false};
+  line.agrees = (computed - *summary.closing_balance).magnitude() <= running.total->tolerance;
+  agrees = agrees && line.agrees;
+  stated = true;
+  summary.controls.push_back(std::move(line));
+}
+
 void ControlTally::close(StatementSummary& summary) const {
   bool agrees = std::all_of(summary.controls.begin(), summary.controls.end(),
                             [](const ControlLine& line) { return line.agrees; });
-  const bool stated = !stated_.empty() || !summary.controls.empty();
+  bool stated = !stated_.empty() || !summary.controls.empty();
   for (const Stated& total_stated : stated_) {
     const Running& running = running_[total_stated.running];
     const Total& total = *running.total;
@@ -150,6 +208,9 @@ void ControlTally::close(StatementSummary& summary) const {
     }
     agrees = agrees && line.agrees;
     summary.controls.push_back(std::move(line));
+  }
+  for (std::size_t r = 0; r < format_.controls.size(); r++) {
+    if (format_.controls[r].balance) compare_balance(running_[first_of_rule_[r]], summary, agrees, stated);
   }
   if (too_many_stated_) {
     summary.controls.push_back(

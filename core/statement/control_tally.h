@@ -24,6 +24,8 @@ class ControlTally {
 
   // A line outside the data: it may state totals.
   void read_line(std::string_view line);
+  // A record that is no row: it may state totals.
+  void read_fact(std::string_view type, const RawRecord& record);
 
   // Compares, and says what follows from these lines and from those that `summary` has already. Only what
   // the file states is compared.
@@ -32,8 +34,9 @@ class ControlTally {
  private:
   struct Running {
     const Total* total;
-    std::size_t position = 0;  // of the column, in the record weighed last
-    bool applies = false;      // to the row weighed last
+    std::optional<mapping::Expression> amount;  // a copy: expressions remember positions
+    std::size_t position = 0;                   // of the column, in the record weighed last
+    bool applies = false;                       // to the row weighed last
     Decimal weight;
     Decimal sum;
     std::int64_t count = 0;
@@ -41,6 +44,10 @@ class ControlTally {
   static constexpr std::size_t stated_max = 1000;  // a file may repeat its totals without end
 
   void state(std::size_t running, std::string text);
+  [[nodiscard]] static bool is_where(const Total& total, const RawRecord& record);
+  [[nodiscard]] bool weigh_amount(Running& running, const RawRecord& record, BadRow& bad,
+                                  std::string& reason);
+  void compare_balance(const Running& running, StatementSummary& summary, bool& agrees, bool& stated) const;
 
   struct Stated {
     std::size_t running;

@@ -1,35 +1,27 @@
 #include "core/statement/csv_framer.h"
 
 #include <algorithm>
-#include <deque>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/mapping/expression.h"
-#include "core/statement/csv_splitter.h"
-#include "core/statement/line_reader.h"
+#include "core/statement/csv_lines.h"
+#include "core/statement/line_frame.h"
 #include "core/statement/table_header.h"
 
 namespace pg_reconcile::core {
 namespace {
 
-constexpr std::size_t record_lines_max = 100;
-constexpr std::size_t record_bytes_max = 1048576;
-
-// A line that outlives the reader's buffer.
-struct HeldLine {
-  std::string bytes;
-  std::string text;
-  Line line;
-};
-
 // One reading of one file: preamble, header, rows, footer. A line at a time, whatever the size of the file.
 class CsvReading {
  public:
   CsvReading(const FormatDocument& format, ByteSource& source, FrameSink& sink, Interrupts& interrupts)
-      : format_(format), lines_(source, format.charsets, interrupts), splitter_(format.shape), sink_(sink) {}
+      : format_(format),
+        lines_(source, format.charsets, interrupts),
+        splitter_(format.shape),
+        records_(lines_, splitter_),
+        sink_(sink) {}
 
   void run();
 
@@ -39,39 +31,23 @@ class CsvReading {
   const FormatDocument& format_;
   LineReader lines_;
   CsvSplitter splitter_;
+  CsvLines records_;
   FrameSink& sink_;
   Part part_ = Part::preamble;
   bool stop_seen_ = false;
-  std::deque<HeldLine> held_;
-  HeldLine current_;
   std::vector<std::string> columns_;
   std::vector<RawField> fields_;
   std::optional<std::size_t> free_text_;
 
-  bool next(Line& line);
   void begin_data(std::string_view line, std::vector<std::string> columns);
   [[nodiscard]] std::optional<std::vector<std::string>> header_of(std::string_view line);
   [[nodiscard]] bool may_be_data(const Line& line);
-  [[nodiscard]] bool says_empty();
   bool try_header(const Line& line);
-  void outside_line(const Line& line);
   void data_line(Line& line);
-  bool join_quoted(Line& line);
   void row(const Line& line);
   const std::vector<std::string_view>* values_of(const Line& line, std::string& reason);
-  void bad(const Line& line, std::string_view reason);
   void finish();
 };
-
-bool CsvReading::next(Line& line) {
-  if (held_.empty()) return lines_.next(line);
-  current_ = std::move(held_.front());
-  held_.pop_front();
-  line = current_.line;
-  line.bytes = current_.bytes;
-  line.text = current_.text;
-  return true;
-}
 
 void CsvReading::begin_data(std::string_view line, std::vector<std::string> columns) {
   columns_ = unique_columns(std::move(columns), format_.aliases);
@@ -103,7 +79,6 @@ bool CsvReading::try_header(const Line& line) {
 // A header, a row, or bytes that could be one. A row that the format no longer understands counts by its
 // width.
 bool CsvReading::may_be_data(const Line& line) {
-  if (!line.valid) return true;
   boost::cmatch match;
   if (format_.comment && search(line.text, *format_.comment, match)) return false;
   if (format_.column_names.empty() && header_of(line.text)) return true;
@@ -115,91 +90,18 @@ bool CsvReading::may_be_data(const Line& line) {
   return values != nullptr && values->size() >= std::max(width, narrowest_row);
 }
 
-// A short answer in place of a statement: one of the format's texts, and nothing that could be data. The text
-// alone proves nothing: a customer may have written it into a row.
-bool CsvReading::says_empty() {
-  if (format_.empty_texts.empty()) return false;
-  const auto file = lines_.short_file();
-  if (!file) return false;
-  MemorySource source(*file);
-  NoInterrupts interrupts;
-  LineReader lines(source, format_.charsets, interrupts);
-  bool said = false;
-  for (Line line; lines.next(line);) {
-    if (may_be_data(line)) return false;
-    said = said ||
-           std::any_of(format_.empty_texts.begin(), format_.empty_texts.end(),
-                       [&](const std::string& text) { return line.text.find(text) != std::string::npos; });
-  }
-  return said;
-}
-
-void CsvReading::outside_line(const Line& line) {
-  if (line.valid) return sink_.outside(line.text);
-  BadRow row;
-  row.place = {0, line.number, line.offset};
-  row.raw = line.bytes;
-  row.reason = "is outside the data, and its bytes are no valid text";
-  sink_.bad_outside(row);
-}
-
-void CsvReading::bad(const Line& line, std::string_view reason) {
-  BadRow row;
-  row.place = {0, line.number, line.offset};
-  row.raw = line.bytes;
-  row.reason = reason;
-  sink_.bad(row);
-}
-
-// A quoted value that goes on in the next line: joins the lines, or, when its end never comes, gives them
-// back.
-bool CsvReading::join_quoted(Line& line) {
-  std::deque<HeldLine> taken;
-  std::string text(line.text);
-  std::string bytes(line.bytes);
-  Line more;
-  while (taken.size() < record_lines_max && text.size() < record_bytes_max && next(more)) {
-    taken.push_back({std::string(more.bytes), std::string(more.text), more});
-    if (!more.valid) break;
-    text += '\n';
-    text += more.text;
-    bytes += '\n';
-    bytes += more.bytes;
-    if (splitter_.is_open(text)) continue;
-    current_.text = std::move(text);
-    current_.bytes = std::move(bytes);
-    line.text = current_.text;
-    line.bytes = current_.bytes;
-    line.terminated = more.terminated;
-    return true;
-  }
-  held_.insert(held_.begin(), std::make_move_iterator(taken.begin()), std::make_move_iterator(taken.end()));
-  return false;
-}
-
 void CsvReading::data_line(Line& line) {
   if (line.valid && mapping::trimmed(line.text).empty()) return;
   boost::cmatch match;
   if (line.valid && format_.stop && search(line.text, *format_.stop, match)) {
     part_ = Part::footer;
     stop_seen_ = true;
-    return outside_line(line);
+    return report_outside(sink_, line);
   }
-  if (line.valid && format_.comment && search(line.text, *format_.comment, match)) return outside_line(line);
-  if (line.too_long) return bad(line, "is longer than 1 MB");
-  if (!line.valid) {
-    return bad(line, line.terminated ? "has bytes that are no valid text"
-                                     : "has bytes that are no valid text, and the file ends inside it");
-  }
-  if (splitter_.is_open(line.text)) {
-    const std::string text(line.text);  // next() moves the reader's buffer on
-    const std::string bytes(line.bytes);
-    Line first = line;
-    first.text = text;
-    first.bytes = bytes;
-    if (!join_quoted(first)) return bad(first, "has a quoted value that never ends");
-    return row(first);
-  }
+  if (line.valid && format_.comment && search(line.text, *format_.comment, match))
+    return report_outside(sink_, line);
+  if (const auto problem = unusable(line)) return report_bad(sink_, line, *problem);
+  if (!records_.complete(line)) return report_bad(sink_, line, "has a quoted value that never ends");
   row(line);
 }
 
@@ -227,7 +129,7 @@ const std::vector<std::string_view>* CsvReading::values_of(const Line& line, std
 void CsvReading::row(const Line& line) {
   std::string reason;
   const auto* values = values_of(line, reason);
-  if (values == nullptr) return bad(line, reason);
+  if (values == nullptr) return report_bad(sink_, line, reason);
   for (std::size_t i = 0; i < fields_.size(); i++) fields_[i].value = (*values)[i];
   sink_.record({{0, line.number, line.offset}, line.bytes, "", fields_});
 }
@@ -245,14 +147,15 @@ void CsvReading::finish() {
 }
 
 void CsvReading::run() {
-  if (says_empty()) return sink_.empty();
+  const auto may_hold_data = [this](const Line& line) { return may_be_data(line); };
+  if (says_empty(format_, lines_, may_hold_data)) return sink_.empty();
   if (!format_.column_names.empty()) begin_data("", format_.column_names);
   Line line;
-  while (!sink_.stopped() && next(line)) {
+  while (!sink_.stopped() && records_.next(line)) {
     if (part_ == Part::data) {
       data_line(line);
     } else if (part_ == Part::footer || !line.valid || !try_header(line)) {
-      outside_line(line);
+      report_outside(sink_, line);
     }
   }
   finish();

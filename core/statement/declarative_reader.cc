@@ -37,6 +37,9 @@ class Reading final : public FrameSink {
  public:
   Reading(const FormatDocument& format, Normaliser& normaliser, std::string_view file_name, RowSink& sink)
       : format_(format), normaliser_(normaliser), sink_(sink), file_name_(file_name), tally_(format) {
+    for (const MetaRule& rule : format.meta) {
+      if (rule.place == MetaRule::Place::record) record_rules_.push_back(rule);
+    }
     begin_statement();
   }
 
@@ -54,6 +57,7 @@ class Reading final : public FrameSink {
   void outside(std::string_view text) override;
   void columns(std::string_view type, std::string_view line, std::span<const std::string> names) override;
   void empty() override;
+  void fact(const FrameRecord& framed) override;
 
  private:
   const FormatDocument& format_;
@@ -76,6 +80,12 @@ class Reading final : public FrameSink {
 
   // What the map sees of the statement beside the record: "@kind", "@record", "@file_name" and the facts.
   std::map<std::string, std::string> context_texts_;
+  std::map<std::string, std::string> facts_;  // "type.field" of records that are no rows
+  std::vector<MetaRule> record_rules_;        // copies: expressions remember positions
+  // What was known before the first statement began: every statement has it.
+  std::map<std::string, std::string> file_facts_;
+  std::map<std::string, std::string> file_meta_;
+  bool in_statements_ = false;
   std::vector<RawField> context_;
   // Facts that only the file's name has told so far, and the rule that did.
   std::map<std::string, const MetaRule*, std::less<>> provisional_;
@@ -85,6 +95,7 @@ class Reading final : public FrameSink {
   Entry entry_;
   Rejection rejection_;
 
+  [[nodiscard]] std::optional<std::string> said(MetaRule& rule, const RawRecord& record);
   void begin_statement();
   void close_statement();
   void store_meta(const std::string& name, std::string value);
@@ -99,6 +110,8 @@ class Reading final : public FrameSink {
 
 void Reading::begin_statement() {
   summary_ = StatementSummary();
+  summary_.meta = file_meta_;
+  facts_ = file_facts_;
   provisional_.clear();
   tally_.emplace(format_);
   bad_data_rows_ = 0;
@@ -159,6 +172,51 @@ void Reading::outside(std::string_view text) {
   tally_->read_line(text);
 }
 
+void Reading::fact(const FrameRecord& framed) {
+  if (stopped()) return;
+  said_ = said_ || in_statements_;
+  for (auto it = facts_.lower_bound(std::string(framed.type) + "."); it != facts_.end();) {
+    if (!it->first.starts_with(std::string(framed.type) + ".")) break;
+    it = facts_.erase(it);
+  }
+  for (const RawField& field : framed.fields) {
+    if (!field.value || facts_.size() >= meta_max) continue;
+    facts_[std::string(framed.type).append(".").append(field.name)] = *field.value;
+  }
+  context_stale_ = true;
+  const RawRecord record{framed.fields};
+  for (MetaRule& rule : record_rules_) {
+    if (rule.record != framed.type) continue;
+    if (const auto value = said(rule, record)) store_meta(rule.name, *value);
+  }
+  tally_->read_fact(framed.type, record);
+}
+
+// What a record states; nothing, and a warning, where it is not written as the format says.
+std::optional<std::string> Reading::said(MetaRule& rule, const RawRecord& record) {
+  mapping::Context context;
+  context.record = &record;
+  mapping::Outcome outcome = mapping::Outcome::value;
+  std::optional<std::string> value;
+  if (is_balance(rule.name)) {
+    std::optional<Decimal> amount;
+    outcome = rule.said->amount(context, amount);
+    if (amount) value = amount->to_string(2);
+  } else if (rule.name == "business_date" || rule.name == "period_start" || rule.name == "period_end") {
+    std::optional<std::int32_t> date;
+    outcome = rule.said->date(context, date);
+    if (date) value = date_text(*date);
+  } else {
+    mapping::Text text;
+    outcome = rule.said->text(context, text);
+    if (text && !mapping::trimmed(*text).empty()) value = mapping::trimmed(*text);
+  }
+  if (outcome == mapping::Outcome::value) return value;
+  if (outcome == mapping::Outcome::rejected)
+    warn(rule.name + ": '" + std::string(context.value) + "' " + context.reason);
+  return std::nullopt;
+}
+
 void Reading::columns(std::string_view type, std::string_view line, std::span<const std::string> names) {
   for (const MetaRule& rule : format_.meta) {
     if (rule.place == MetaRule::Place::lines) take(rule, line);
@@ -187,6 +245,7 @@ void Reading::refresh_context() {
   context_texts_.clear();
   context_texts_["@file_name"] = file_name_;
   for (const auto& [name, value] : summary_.meta) context_texts_["@" + name] = value;
+  context_texts_.insert(facts_.begin(), facts_.end());
   context_.clear();
   context_.push_back({"@kind", std::nullopt});
   context_.push_back({"@record", std::nullopt});
@@ -365,6 +424,11 @@ void Reading::close_statement() {
 }
 
 void Reading::next_statement() {
+  if (!in_statements_ && !said_) {
+    file_facts_ = facts_;
+    file_meta_ = summary_.meta;
+  }
+  in_statements_ = true;
   if (stopped() || !said_) return;
   close_statement();
   if (done_.size() + 1 >= DeclarativeReader::statements_max) {

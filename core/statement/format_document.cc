@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/mapping/expression.h"
+#include "core/mapping/mapping_compiler.h"
 #include "core/mapping/vocabulary.h"
 #include "core/statement/framers.h"
 
@@ -82,7 +83,28 @@ void read_frame(const JsonNode& node, FormatDocument& out) {
   }
 }
 
-void read_meta_rule(const std::string& name, const JsonNode& node, FormatDocument& out) {
+bool is_date_fact(std::string_view name) {
+  return name == "business_date" || name == "period_start" || name == "period_end";
+}
+
+void read_record_fact(const std::string& name, const JsonNode& node, FormatDocument& out, TimeZones& zones) {
+  node.allow_only({"record", "value"});
+  MetaRule rule;
+  rule.name = name;
+  rule.place = MetaRule::Place::record;
+  rule.record = node.at("record", "the type of a record").text();
+  const bool balance = name == "opening_balance" || name == "closing_balance";
+  rule.said =
+      mapping::compile_expression(node.at("value", "where in the record it stands: a column, or a mapping"),
+                                  balance              ? FieldType::amount
+                                  : is_date_fact(name) ? FieldType::date
+                                                       : FieldType::text,
+                                  zones);
+  out.meta.push_back(std::move(rule));
+}
+
+void read_meta_rule(const std::string& name, const JsonNode& node, FormatDocument& out, TimeZones& zones) {
+  if (node.is_object() && node.find("record")) return read_record_fact(name, node, out, zones);
   node.allow_only({"match", "value", "in", "format"});
   MetaRule rule;
   rule.name = name;
@@ -95,24 +117,33 @@ void read_meta_rule(const std::string& name, const JsonNode& node, FormatDocumen
   if (const auto place = node.find("in")) {
     if (place->text_in({"lines", "file_name"}) == "file_name") rule.place = MetaRule::Place::file_name;
   }
-  const bool is_date = name == "business_date" || name == "period_start" || name == "period_end";
   if (const auto format = node.find("format")) {
     std::string problem;
     rule.date_format = TimestampFormat::compile(format->text(), problem);
     if (!rule.date_format) format->fail("expected a date pattern such as yyyy-MM-dd, but " + problem);
-  } else if (is_date) {
+  } else if (is_date_fact(name)) {
     rule.date_format = TimestampFormat::iso8601();
   }
   out.meta.push_back(std::move(rule));
 }
 
-void read_meta(const JsonNode& node, FormatDocument& out) {
+void read_meta(const JsonNode& node, FormatDocument& out, TimeZones& zones) {
   for (const auto& [name, rules] : node.members()) {
     if (rules.is_array()) {
-      for (const JsonNode& rule : rules.items()) read_meta_rule(name, rule, out);
+      for (const JsonNode& rule : rules.items()) read_meta_rule(name, rule, out, zones);
     } else {
-      read_meta_rule(name, rules, out);
+      read_meta_rule(name, rules, out, zones);
     }
+  }
+}
+
+void read_header_names(const JsonNode& node, FormatDocument& out) {
+  if (const auto aliases = node.find("aliases")) {
+    for (const auto& [from, to] : aliases->members())
+      out.aliases.emplace(column_name(from), column_name(to.text()));
+  }
+  if (const auto optional = node.find("optional")) {
+    for (const std::string& name : optional->texts()) out.optional_columns.insert(column_name(name));
   }
 }
 
@@ -128,19 +159,30 @@ void read_header(const JsonNode& node, FormatDocument& out) {
     node.expected(
         "either \"columns\" (names by which the header line is known) or \"names\" (the file has no header)");
   }
-  if (const auto aliases = node.find("aliases")) {
-    for (const auto& [from, to] : aliases->members())
-      out.aliases.emplace(column_name(from), column_name(to.text()));
-  }
-  if (const auto optional = node.find("optional")) {
-    for (const std::string& name : optional->texts()) out.optional_columns.insert(column_name(name));
-  }
+  read_header_names(node, out);
 }
 
 void read_stop(const JsonNode& node, FormatDocument& out) {
   node.allow_only({"match", "required"});
   out.stop = regex_at(node.at("match", "a regular expression for the line that ends the data"));
   if (const auto required = node.find("required")) out.stop_required = required->boolean();
+}
+
+// The parts that say where the rows of a frame are.
+void read_table_parts(const JsonNode& root, FormatDocument& out) {
+  const FrameType& type = *find_frame_type(out.frame_type);
+  const auto stop = root.find("stop");
+  if (stop && !type.takes_stop)
+    stop->fail("the frame " + out.frame_type + " has no such line: leave this out");
+  if (stop) read_stop(*stop, out);
+  if (type.is_table) return read_header(root.at("header", "how the header line is known"), out);
+  const auto header = root.find("header");
+  if (!header) return;
+  if (out.frame_type != "tagged") {
+    header->fail("the frame " + out.frame_type + " has no rows below a line of names: leave this out");
+  }
+  header->allow_only({"aliases", "optional"});
+  read_header_names(*header, out);
 }
 
 void read_record(const JsonNode& node, FormatDocument& out) {
@@ -167,8 +209,11 @@ void read_record(const JsonNode& node, FormatDocument& out) {
   }
 }
 
-Total read_total(const JsonNode& node, const FormatDocument& format) {
-  node.allow_only({"name", "count", "sum", "of", "nonzero", "abs", "round", "tolerance"});
+Total read_total(const JsonNode& node, const FormatDocument& format, TimeZones& zones,
+                 bool of_balance = false) {
+  node.allow_only({"name", "count", "sum", "of", "where", "nonzero", "abs", "round", "tolerance", "balance"});
+  if (const auto balance = node.find("balance"); balance && !of_balance)
+    balance->fail("is no part of a total");
   Total total;
   const auto count = node.find("count");
   const auto sum = node.find("sum");
@@ -177,14 +222,28 @@ Total read_total(const JsonNode& node, const FormatDocument& format) {
   if (count && !count->boolean()) count->expected("true");
   if (sum) {
     total.kind = Total::Kind::sum;
-    total.column = column_name(sum->text());
+    if (sum->is_object()) {
+      total.amount = mapping::compile_expression(*sum, FieldType::amount, zones);
+      std::vector<std::string> columns;
+      total.amount->collect_columns(columns);
+      for (const std::string& column : columns)
+        total.column.append(total.column.empty() ? "" : ", ").append(column);
+    } else {
+      total.column = column_name(sum->text());
+    }
   }
   if (const auto of = node.find("of")) {
     total.types = of->texts();
-    if (format.record.kinds.empty()) of->fail("row types need the part \"record\"");
+    const std::vector<std::string> framed = make_framer(format)->types();
     for (const std::string& type : total.types) {
+      if (std::find(framed.begin(), framed.end(), type) != framed.end()) continue;
       if (!format.record.kinds.contains(type)) of->expected("row types that \"record\" knows");
     }
+  }
+  if (const auto where = node.find("where")) {
+    for (const auto& [column, values] : where->members())
+      total.where.emplace(column_name(column), values.texts());
+    if (total.where.empty()) where->expected("an object: column -> the values with which a row counts");
   }
   if (const auto nonzero = node.find("nonzero")) {
     if (sum) nonzero->fail("only rows are counted by it");
@@ -210,27 +269,40 @@ Total read_total(const JsonNode& node, const FormatDocument& format) {
   return total;
 }
 
-void read_control(const JsonNode& node, FormatDocument& out) {
+void read_control(const JsonNode& node, FormatDocument& out, TimeZones& zones) {
   for (const JsonNode& item : node.items()) {
     ControlRule rule;
     if (const auto match = item.find("match")) {
       item.allow_only({"match", "totals"});
       rule.pattern = regex_at(*match);
       const JsonNode totals = item.at("totals", "an array with one total per group of \"match\"");
-      for (const JsonNode& total : totals.items()) rule.totals.push_back(read_total(total, out));
+      for (const JsonNode& total : totals.items()) rule.totals.push_back(read_total(total, out, zones));
       if (rule.totals.empty() || rule.totals.size() != rule.pattern->mark_count()) {
         totals.fail("expected one total per group of \"match\", which has " +
                     std::to_string(rule.pattern->mark_count()));
       }
+    } else if (const auto balance = item.find("balance")) {
+      if (!balance->boolean()) balance->expected("true");
+      rule.balance = true;
+      rule.totals.push_back(read_total(item, out, zones, true));
+      if (rule.totals.back().kind != Total::Kind::sum)
+        balance->fail("needs \"sum\": the movements' source column");
+      if (!item.find("name")) rule.totals.back().name = "closing balance";
     } else {
-      item.allow_only({"table", "totals"});
-      const JsonNode table =
-          item.at("table", "\"match\", or \"table\" with names by which the summary line is known");
-      for (const std::string& name : table.texts()) rule.table_names.push_back(column_name(name));
-      if (rule.table_names.empty()) table.expected("at least one name");
+      if (const auto record = item.find("record")) {
+        item.allow_only({"record", "totals"});
+        rule.record = record->text();
+      } else {
+        item.allow_only({"table", "totals"});
+        const JsonNode table = item.at(
+            "table",
+            "\"match\", \"record\", \"balance\", or \"table\" with names by which the summary line is known");
+        for (const std::string& name : table.texts()) rule.table_names.push_back(column_name(name));
+        if (rule.table_names.empty()) table.expected("at least one name");
+      }
       const JsonNode totals = item.at("totals", "an object: name in the summary -> total");
       for (const auto& [name, total] : totals.members()) {
-        Total read = read_total(total, out);
+        Total read = read_total(total, out, zones);
         if (!total.find("name")) read.name = name;
         rule.table_totals.emplace(column_name(name), rule.totals.size());
         rule.totals.push_back(std::move(read));
@@ -279,7 +351,8 @@ void check_map(const FormatDocument& format, const Framer& framer, TimeZones& zo
     if (!known.empty() && std::find(known.begin(), known.end(), column) == known.end()) {
       std::string names;
       for (const std::string& name : known) names.append(names.empty() ? "" : ", ").append(name);
-      map.fail("column \"" + column + "\" is none of the frame's: " + names);
+      names.insert(0, "\" is none of the frame's: ").insert(0, column).insert(0, "column \"");
+      map.fail(names);
     }
     if (column_name(column) == column) continue;
     map.fail("column \"" + column + "\" is written \"" + column_name(column) +
@@ -330,23 +403,14 @@ FormatDocument FormatDocument::compile(std::string_view json, TimeZones& zones) 
     out.empty_texts = empty->at("content", "texts that say that there were no transactions").texts();
   }
   read_frame(root.at("frame", "how rows are separated, such as {\"type\": \"csv\"}"), out);
-  if (const auto meta = root.find("meta")) read_meta(*meta, out);
-  if (find_frame_type(out.frame_type)->is_table) {
-    read_header(root.at("header", "how the header line is known"), out);
-    if (const auto stop = root.find("stop")) read_stop(*stop, out);
-  } else {
-    for (const char* part : {"header", "stop"}) {
-      if (const auto found = root.find(part)) {
-        found->fail("the frame " + out.frame_type + " has no rows below a line of names: leave this out");
-      }
-    }
-  }
+  if (const auto meta = root.find("meta")) read_meta(*meta, out, zones);
+  read_table_parts(root, out);
   if (const auto record = root.find("record")) read_record(*record, out);
   const JsonNode map = root.at("map", "the mapping: canonical field -> where it comes from");
   const std::unique_ptr<Framer> framer = make_framer(out);
   check_map(out, *framer, zones, map);
   out.map_text = map.serialized();
-  if (const auto control = root.find("control")) read_control(*control, out);
+  if (const auto control = root.find("control")) read_control(*control, out, zones);
   if (const auto check = root.find("row_check")) read_row_check(*check, out);
   if (const auto choice = root.find("on_bad_row")) {
     if (choice->text_in({"quarantine", "reject_file"}) == "reject_file")

@@ -11,6 +11,7 @@
 #include <boost/regex.hpp>
 
 #include "core/json_document.h"
+#include "core/mapping/expression.h"
 #include "core/mapping/normaliser.h"
 #include "core/mapping/number_format.h"
 #include "core/mapping/timestamp_format.h"
@@ -29,9 +30,11 @@ struct UnwrapRule {
 };
 
 struct MetaRule {
-  enum class Place { lines, file_name };
+  enum class Place { lines, file_name, record };
   std::string name;
   Place place = Place::lines;
+  std::string record;                       // Place::record: the type of the records that say it
+  std::optional<mapping::Expression> said;  // Place::record: where in them
   boost::regex pattern;
   std::optional<std::string> value;            // taken instead of the group's text
   std::optional<TimestampFormat> date_format;  // the value is a date: kept as yyyy-MM-dd
@@ -41,12 +44,14 @@ struct MetaRule {
 struct Total {
   enum class Kind { count, sum };
   Kind kind = Kind::count;
-  std::string name;                // what the control line is called
-  std::string column;              // sum: the source column
-  std::vector<std::string> types;  // record types that count; empty: all
-  std::string nonzero;             // count: rows in which this column is an amount other than 0
-  bool by_magnitude = false;       // sum: signs mean nothing, magnitudes are added up
-  std::optional<int> rounded_to;   // sum: digits that the stated total is rounded to, half away from zero
+  std::string name;                                       // what the control line is called
+  std::string column;                                     // sum: the source column
+  std::vector<std::string> types;                         // record types that count; empty: all
+  std::map<std::string, std::vector<std::string>> where;  // columns, and the values with which a row counts
+  std::optional<mapping::Expression> amount;              // sum: instead of one column
+  std::string nonzero;            // count: rows in which this column is an amount other than 0
+  bool by_magnitude = false;      // sum: signs mean nothing, magnitudes are added up
+  std::optional<int> rounded_to;  // sum: digits that the stated total is rounded to, half away from zero
   Decimal tolerance;
 };
 
@@ -57,6 +62,10 @@ struct ControlRule {
   // ... or a small table: a line with these names, then a line with the values.
   std::vector<std::string> table_names;
   std::map<std::string, std::size_t> table_totals;  // name in the table -> position in `totals`
+  // ... or the columns `table_totals` of records of this type ...
+  std::string record;
+  // ... or opening_balance + the one total = closing_balance.
+  bool balance = false;
 };
 
 struct RecordRule {

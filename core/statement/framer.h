@@ -53,6 +53,12 @@ class FrameSink {
   // True after reject or too many bad rows: return soon.
   [[nodiscard]] virtual bool stopped() const = 0;
 
+  // A record that is no row (a header or trailer record, what stands around a JSON array): "meta" and
+  // "control" may read it, and rows that follow see its fields as columns "type.field", until the next of
+  // that type.
+  virtual void fact(const FrameRecord& /*record*/) {}
+  // A record of the file went by, whatever becomes of it: for totals that count records.
+  virtual void seen(std::string_view /*type*/) {}
   // Text outside the records (preamble, footer): the patterns of "meta" and "control" look at it.
   virtual void outside(std::string_view /*text*/) {}
   // The fields that records of `type` have from here on, known from the file. `line` says so there: the

@@ -8,25 +8,29 @@
 #include "core/statement/cfonb120_framer.h"
 #include "core/statement/coda_framer.h"
 #include "core/statement/csv_framer.h"
+#include "core/statement/fixed_framer.h"
 #include "core/statement/mt940_framer.h"
 #include "core/statement/nacha_framer.h"
 #include "core/statement/ofx_framer.h"
+#include "core/statement/tagged_framer.h"
 #include "core/statement/xlsx_framer.h"
 
 namespace pg_reconcile::core {
 namespace {
 
 constexpr std::array frames = {
-    FrameType{"csv", make_csv_framer, true},
-    FrameType{"camt", make_camt_framer, false},
-    FrameType{"ofx", make_ofx_framer, false},
-    FrameType{"mt940", make_mt940_framer, false},
-    FrameType{"mt942", make_mt942_framer, false},
-    FrameType{"bai2", make_bai2_framer, false},
-    FrameType{"cfonb120", make_cfonb120_framer, false},
-    FrameType{"coda", make_coda_framer, false},
-    FrameType{"nacha", make_nacha_framer, false},
-    FrameType{"xlsx", make_xlsx_framer, true},
+    FrameType{"csv", make_csv_framer, true, true},
+    FrameType{"fixed", make_fixed_framer, false, true},
+    FrameType{"tagged", make_tagged_framer, false, false},
+    FrameType{"camt", make_camt_framer, false, false},
+    FrameType{"ofx", make_ofx_framer, false, false},
+    FrameType{"mt940", make_mt940_framer, false, false},
+    FrameType{"mt942", make_mt942_framer, false, false},
+    FrameType{"bai2", make_bai2_framer, false, false},
+    FrameType{"cfonb120", make_cfonb120_framer, false, false},
+    FrameType{"coda", make_coda_framer, false, false},
+    FrameType{"nacha", make_nacha_framer, false, false},
+    FrameType{"xlsx", make_xlsx_framer, true, true},
 };
 
 }  // namespace

@@ -14,7 +14,8 @@ struct FrameType {
   std::string_view name;
   // Reads the settings of the document's "frame" object and throws core::Error 22023 that names the path.
   std::unique_ptr<Framer> (*make)(const FormatDocument& format);
-  bool is_table;  // rows below a line of names: the parts "header" and "stop" say where they are
+  bool is_table;    // rows below a line of names, which the part "header" knows
+  bool takes_stop;  // the part "stop" says where the rows end
 };
 
 // nullptr: there is no such frame.

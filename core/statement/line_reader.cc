@@ -2,8 +2,9 @@
 
 namespace pg_reconcile::core {
 
-LineReader::LineReader(ByteSource& source, std::vector<Charset> charsets, Interrupts& interrupts)
-    : source_(source), charsets_(std::move(charsets)), interrupts_(interrupts) {}
+LineReader::LineReader(ByteSource& source, std::vector<Charset> charsets, Interrupts& interrupts,
+                       char line_end)
+    : source_(source), charsets_(std::move(charsets)), interrupts_(interrupts), line_end_(line_end) {}
 
 LineReader::~LineReader() = default;
 
@@ -48,12 +49,12 @@ std::optional<std::string_view> LineReader::short_file() {
 
 // Position of the line feed's first byte at or after `from`, or npos.
 std::size_t LineReader::find_line_end(std::size_t from) const {
-  if (unit_ == 1) return buffer_.find('\n', from);
+  if (unit_ == 1) return buffer_.find(line_end_, from);
   const bool big = decoder_->charset() == Charset::utf16be;
   for (std::size_t i = from; i + 1 < buffer_.size(); i += 2) {
     const char low = big ? buffer_[i + 1] : buffer_[i];
     const char high = big ? buffer_[i] : buffer_[i + 1];
-    if (low == '\n' && high == '\0') return i;
+    if (low == line_end_ && high == '\0') return i;
   }
   return std::string::npos;
 }
@@ -74,6 +75,12 @@ void LineReader::decode(Line& line) {
   line.valid = text.has_value();
   line.text = text.value_or(std::string_view{});
   if (unit_ == 2 && line.text.ends_with('\r')) line.text.remove_suffix(1);
+}
+
+std::optional<std::string_view> LineReader::decode_part(std::string_view bytes, std::string& buffer) {
+  if (decoder_) return decoder_->decode(bytes, buffer);
+  // Nothing but ASCII so far.
+  return is_ascii(bytes) && bytes.find('\0') == std::string_view::npos ? std::optional(bytes) : std::nullopt;
 }
 
 bool LineReader::skip_to_line_end() {

@@ -31,13 +31,16 @@ class LineReader {
   static constexpr std::size_t line_bytes_max = 1048576;
 
   // `charsets` are tried in that order at the first byte that is not ASCII; a byte order mark decides at
-  // once.
-  LineReader(ByteSource& source, std::vector<Charset> charsets, Interrupts& interrupts);
+  // once. Lines end in `line_end`, "\n" (also after "\r") or "\r".
+  LineReader(ByteSource& source, std::vector<Charset> charsets, Interrupts& interrupts, char line_end = '\n');
   ~LineReader();
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
   bool next(Line& line);
+
+  // A part of the line that was read last, in UTF-8; `buffer` may hold it. nullopt: cut inside a character.
+  [[nodiscard]] std::optional<std::string_view> decode_part(std::string_view bytes, std::string& buffer);
 
   // The bytes of a file of less than 64 kB, without moving on; nullopt for a longer one.
   [[nodiscard]] std::optional<std::string_view> short_file();
@@ -49,6 +52,7 @@ class LineReader {
   ByteSource& source_;
   std::vector<Charset> charsets_;
   Interrupts& interrupts_;
+  char line_end_;
   std::string buffer_;        // bytes base_ .. base_ + buffer_.size()
   std::size_t position_ = 0;  // start of the next line in buffer_
   std::int64_t base_ = 0;

@@ -150,11 +150,56 @@ std::optional<std::string_view> Decoder::decode(std::string_view bytes, std::str
   return buffer;
 }
 
+namespace {
+
+struct LineCounts {
+  std::size_t proof = 0;  // lines that have characters beside ASCII, all valid
+  std::size_t bad = 0;
+};
+
+LineCounts count_lines(std::string_view sample, Charset charset) {
+  LineCounts counts;
+  Decoder decoder(charset);
+  std::string buffer;
+  while (!sample.empty()) {
+    const std::size_t end = sample.find('\n');
+    // The last line may be cut inside a character.
+    if (end == std::string_view::npos && counts.proof + counts.bad > 0) break;
+    const std::string_view line = sample.substr(0, end);
+    sample.remove_prefix(end == std::string_view::npos ? sample.size() : end + 1);
+    if (is_ascii(line)) continue;
+    if (decoder.decode(line, buffer)) {
+      counts.proof++;
+    } else {
+      counts.bad++;
+    }
+  }
+  return counts;
+}
+
+// Damaged bytes cost their own lines, not the charset of all others.
+Charset least_damaged(std::string_view sample, const std::vector<Charset>& candidates) {
+  Charset best = candidates.back();
+  std::size_t fewest = count_lines(sample, best).bad;
+  for (Charset candidate : candidates) {
+    const std::size_t bad = count_lines(sample, candidate).bad;
+    if (bad >= fewest) continue;
+    best = candidate;
+    fewest = bad;
+  }
+  return best;
+}
+
+}  // namespace
+
 Charset detect_charset(std::string_view sample, const std::vector<Charset>& candidates) {
   std::string buffer;
   for (Charset candidate : candidates) {
     if (candidate == Charset::utf8) {
       if (is_valid_utf8_prefix(sample)) return candidate;
+      // Text of another charset hardly ever is valid UTF-8 by chance, line after line.
+      const LineCounts counts = count_lines(sample, candidate);
+      if (counts.proof > counts.bad) return candidate;
       continue;
     }
     // A sample that is cut may end inside a character: then it must be valid without its last line.
@@ -164,7 +209,7 @@ Charset detect_charset(std::string_view sample, const std::vector<Charset>& cand
     if (line_end != std::string_view::npos && decoder.decode(sample.substr(0, line_end), buffer))
       return candidate;
   }
-  return candidates.back();
+  return least_damaged(sample, candidates);
 }
 
 std::string printable(std::string_view bytes, std::size_t bytes_max) {

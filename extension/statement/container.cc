@@ -13,6 +13,7 @@
 
 #include "core/statement/charset.h"
 #include "extension/pg/progress.h"
+#include "extension/statement/gzip_source.h"
 
 namespace pg_reconcile::pg {
 namespace {
@@ -109,12 +110,6 @@ class Archive {
     if (!archive_) throw std::bad_alloc();
     if (container == "zip") archive_read_support_format_zip(archive_.get());
     if (container == "tar") archive_read_support_format_tar(archive_.get());
-    if (container == "gzip") {
-      archive_read_support_format_raw(archive_.get());
-      archive_read_support_format_empty(archive_.get());
-      // One layer: left to itself libarchive takes off 25, and a few kilobytes become years of work.
-      archive_read_append_filter(archive_.get(), ARCHIVE_FILTER_GZIP);
-    }
     packed_.open(archive_.get());
     if (archive_read_open1(archive_.get()) != ARCHIVE_OK) broken();
   }
@@ -146,11 +141,7 @@ class Archive {
     total_ += count;
     if (unpacked_ > rule_.bytes_max)
       throw UnusableFile("it unpacks to more than the format's unwrap.bytes_max");
-    const std::int64_t packed = std::max<std::int64_t>(archive_filter_bytes(archive_.get(), -1), 1);
-    if (total_ > ratio_from_bytes && total_ / packed > rule_.ratio_max) {
-      throw UnusableFile("it unpacks to more than " + std::to_string(rule_.ratio_max) +
-                         " times its size: this looks like a zip bomb");
-    }
+    check_unpacking_ratio(total_, archive_filter_bytes(archive_.get(), -1), rule_);
     return static_cast<std::size_t>(count);
   }
 
@@ -178,22 +169,52 @@ std::string container_of(std::string_view start) {
   return "none";
 }
 
-class ArchiveSource final : public core::ByteSource {
+// What was packed is not packed itself.
+class UnpackedSource : public core::ByteSource {
  public:
   // `holds_workbook`: an xlsx file, which is a zip itself.
-  ArchiveSource(std::unique_ptr<Archive> archive, bool holds_workbook)
-      : archive_(std::move(archive)), at_start_(!holds_workbook) {}
+  explicit UnpackedSource(bool holds_workbook) : may_be_packed_(holds_workbook) {}
   std::size_t read(std::span<char> into) override {
-    const std::size_t count = archive_->read(into);
-    if (std::exchange(at_start_, false) && container_of({into.data(), count}) != "none") {
-      throw UnusableFile("it is packed more than once");
+    const std::size_t count = unpack(into);
+    if (std::exchange(at_start_, false)) {
+      if (!may_be_packed_ && container_of({into.data(), count}) != "none") {
+        throw UnusableFile("it is packed more than once");
+      }
+      check_start(count);
     }
     return count;
   }
 
+ protected:
+  virtual std::size_t unpack(std::span<char> into) = 0;
+  virtual void check_start(std::size_t /*count*/) const {}
+
  private:
+  bool may_be_packed_;
+  bool at_start_ = true;
+};
+
+class ArchiveSource final : public UnpackedSource {
+ public:
+  ArchiveSource(std::unique_ptr<Archive> archive, bool holds_workbook)
+      : UnpackedSource(holds_workbook), archive_(std::move(archive)) {}
+
+ private:
+  std::size_t unpack(std::span<char> into) override { return archive_->read(into); }
   std::unique_ptr<Archive> archive_;
-  bool at_start_;
+};
+
+class GzipFileSource final : public UnpackedSource {
+ public:
+  GzipFileSource(const OpenFile& file, const core::UnwrapRule& rule, bool holds_workbook)
+      : UnpackedSource(holds_workbook), gzip_(std::make_unique<PlainSource>(file, rule.bytes_max), rule) {}
+
+ private:
+  std::size_t unpack(std::span<char> into) override { return gzip_.read(into); }
+  void check_start(std::size_t count) const override {
+    if (count == 0) throw UnusableFile("it is empty once it is unpacked");
+  }
+  GzipSource gzip_;
 };
 
 std::string start_of(const OpenFile& file) {
@@ -266,6 +287,12 @@ std::int64_t pick(const OpenFile& file, const core::FormatDocument& format, cons
 
 }  // namespace
 
+void check_unpacking_ratio(std::int64_t unpacked, std::int64_t packed, const core::UnwrapRule& rule) {
+  if (unpacked <= ratio_from_bytes || unpacked / std::max<std::int64_t>(packed, 1) <= rule.ratio_max) return;
+  throw UnusableFile("it unpacks to more than " + std::to_string(rule.ratio_max) +
+                     " times its size: this looks like a zip bomb");
+}
+
 std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::FormatDocument& format) {
   std::string container = container_of(start_of(file));
   const bool workbooks = format.frame_type == "xlsx";
@@ -282,13 +309,11 @@ std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::Forma
                                            : "it is a " + container + ", which the format does not expect");
   }
   if (container == "none") return std::make_unique<PlainSource>(file, format.unwrap.bytes_max);
-  const std::int64_t position = container == "gzip" ? 0 : pick(file, format, container);
+  if (container == "gzip") return std::make_unique<GzipFileSource>(file, format.unwrap, workbooks);
+  const std::int64_t position = pick(file, format, container);
   auto archive = std::make_unique<Archive>(file, format.unwrap, container);
   for (std::int64_t i = 0; i <= position; i++) {
-    if (!archive->next_entry()) {
-      throw UnusableFile(container == "gzip" ? "it is empty once it is unpacked"
-                                             : "it changed while it was read");
-    }
+    if (!archive->next_entry()) throw UnusableFile("it changed while it was read");
   }
   return std::make_unique<ArchiveSource>(std::move(archive), workbooks);
 }

@@ -17,6 +17,9 @@ class UnusableFile : public core::Error {
   explicit UnusableFile(const std::string& reason) : core::Error(core::sqlstate::data_corrupted, reason) {}
 };
 
+// Throws UnusableFile when so many bytes came out of so few that it is a bomb.
+void check_unpacking_ratio(std::int64_t unpacked, std::int64_t packed, const core::UnwrapRule& rule);
+
 // The bytes of the statement. `file` must outlive it. Throws UnusableFile, also while reading.
 std::unique_ptr<core::ByteSource> unwrap(const OpenFile& file, const core::FormatDocument& format);
 

@@ -1,0 +1,120 @@
+// The shipped documents of tagged files: each on a file written here in its shape, and on a real one where
+// there is one.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "test/unit/statement_reading.h"
+
+using namespace pg_reconcile::core;
+using namespace pg_reconcile::test;
+
+namespace {
+
+void require_clean(const FileReading& reading) {
+  CAPTURE(reading.summary.rejected.value_or(""));
+  REQUIRE(!reading.summary.rejected);
+  for (const auto& bad : reading.rows.bad)
+    MESSAGE(bad.place.line, " ", bad.field, " ", bad.column, " '", bad.value, "' ", bad.reason);
+  REQUIRE(reading.rows.bad.empty());
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::optional<std::string> attribute(const Entry& entry, const std::string& name) {
+  for (const auto& [key, value] : entry.attributes) {
+    if (key == name) return value;
+  }
+  return std::nullopt;
+}
+
+const std::string norma43_day =
+    "110049123450000000172611202611202000000001000009783BODEGA NORTE\r\n"
+    "22    12342611202611210300010000000000123400000004230000000000000000000000000000\r\n"
+    "2301RECIBO LUZ\r\n"
+    "2302CA\xD1"
+    "O ROTO\r\n"
+    "22    1234261120261120020992000000000050000000000000REF100000042INV-7           \r\n"
+    "240184000000000005600\r\n"
+    "22    12342611202611201400910000000000000500000000000000000000000000000000000000\r\n"
+    "3300491234500000001700002000000000012390000100000000005000200000000103761978\r\n"
+    "110049123450000000182611202611202000000000000009783\r\n"
+    "3300491234500000001800000000000000000000000000000000000000200000000000000978\r\n"
+    "88999999999999999999000010\r\n";
+
+}  // namespace
+
+TEST_CASE("norma43: accounts, marks before cents, references and lines of text") {
+  const FileReading reading = read_file("norma43", norma43_day, "n43.txt", "Europe/Madrid", "EUR");
+  require_clean(reading);
+  REQUIRE(reading.summaries.size() == 2);
+  CHECK(reading.summary.account == "004912345000000017");
+  CHECK(date_text(*reading.summary.business_date) == "2026-11-20");
+  CHECK(reading.summary.opening_balance == decimal("1000"));
+  CHECK(reading.summary.closing_balance == decimal("1037.61"));
+  CHECK(reading.summary.verdict == ControlVerdict::agreed);
+  CHECK(reading.summary.controls.size() == 5);
+  CHECK(reading.summaries[1].account == "004912345000000018");
+  CHECK(reading.summaries[1].verdict == ControlVerdict::agreed);
+  REQUIRE(reading.rows.entries.size() == 3);
+  const Entry& bill = reading.entry(0);
+  CHECK(bill.account == "004912345000000017");
+  CHECK(bill.kind == "transfer");
+  CHECK(bill.sub_kind == "03/000");
+  CHECK(bill.amount == decimal("-12.34"));
+  CHECK(bill.currency == "EUR");
+  CHECK(bill.order_key == "0000000423");  // references of zeros are none
+  CHECK(!bill.match_key);
+  CHECK(date_text(*bill.business_date) == "2026-11-20");
+  CHECK(date_text(*bill.value_date) == "2026-11-21");
+  CHECK(attribute(bill, "concept") == "RECIBO LUZ CAÑO ROTO");
+  const Entry& income = reading.entry(1);
+  CHECK(income.amount == decimal("50"));
+  CHECK(income.match_key == "REF100000042");
+  CHECK(attribute(income, "reference_2") == "INV-7");
+  CHECK(attribute(income, "original_currency") == "840");
+  CHECK(attribute(income, "original_amount") == "00000000005600");
+  CHECK(reading.entry(2).kind == "chargeback");
+}
+
+TEST_CASE("norma43: totals that differ, unknown currencies and marks, a torn file") {
+  const auto read = [](const std::string& bytes) {
+    return read_file("norma43", bytes, "n43.txt", "Europe/Madrid", "EUR");
+  };
+  const FileReading wrong = read(replaced(norma43_day, "1000000000012340", "1000000000012350"));
+  CHECK(wrong.summary.verdict == ControlVerdict::mismatch);
+  CHECK(!wrong.control("debit")->agrees);
+  CHECK(!wrong.control("closing balance")->agrees);
+  CHECK(wrong.control("credit")->agrees);
+  CHECK(wrong.summaries[1].verdict == ControlVerdict::agreed);
+  const FileReading currency = read(replaced(norma43_day, "9783BODEGA", "9993BODEGA"));
+  REQUIRE(currency.rows.bad.size() == 3);
+  CHECK(currency.rows.bad[0].value == "999");
+  const FileReading mark = read(replaced(norma43_day, "140091", "140093"));
+  REQUIRE(mark.rows.bad.size() == 1);
+  CHECK(mark.summary.verdict == ControlVerdict::mismatch);
+  const FileReading torn = read(norma43_day.substr(0, norma43_day.find("88999")));
+  CHECK(torn.summaries.back().verdict == ControlVerdict::mismatch);
+}
+
+TEST_CASE("norma43: a real file whose totals are wrong on purpose") {
+  if (samples().empty()) {
+    MESSAGE("SKIPPED: no samples; set PG_RECONCILE_SAMPLES to their folder");
+    return;
+  }
+  const FileReading reading =
+      read_file("norma43", sample("norma43", "example1.n43"), "n43.txt", "Europe/Madrid", "EUR");
+  require_clean(reading);
+  REQUIRE(reading.rows.entries.size() == 4);
+  Decimal sum;
+  for (const Entry& entry : reading.rows.entries) sum += entry.amount;
+  CHECK(sum == decimal("49.36"));
+  CHECK(reading.summary.opening_balance == decimal("1234.56"));
+  CHECK(reading.summary.verdict == ControlVerdict::mismatch);
+}

@@ -1,5 +1,5 @@
-// UnionPay's files of fixed width: bytes of GBK, times without a year, marks
-// before amounts.
+// The shipped documents of fixed widths: UnionPay's bytes of GBK, times without a year and marks before
+// amounts; canonical columns.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -144,4 +144,42 @@ TEST_CASE("the synthetic sample of UnionPay's own widths") {
   REQUIRE(reading.rows.entries.size() == 2);
   CHECK(reading.entry(0).fee == decimal("0.06"));
   CHECK(reading.entry(1).amount == decimal("-5"));
+}
+
+TEST_CASE("generic.fixed: canonical columns by their places") {
+  const auto field = [](std::string value, std::size_t width) {
+    value.resize(width, ' ');
+    return value;
+  };
+  const std::string head = "#account=a7\n#business_date=2026-11-21\n";
+  const std::string paid = field("订单1", 64) + field("payment", 20) + field("10.00", 20) + "CNY" +
+                           field("2026-11-21 10:00:00", 32) + field("", 10) + field("", 10) + field("", 64) +
+                           field("T1", 64) + field("", 64) + field("10.00", 20) + field("0.06", 20) +
+                           field("9.94", 20) + "\n";
+  const std::string back = field("订单1", 64) + field("refund", 20) + field("2.50", 20) + "\n";
+  const std::string foot = "#control,count=2,amount=12.50\n";
+  const FileReading reading = read_file("generic.fixed", head + paid + back + foot);
+  REQUIRE(!reading.summary.rejected);
+  REQUIRE(reading.rows.bad.empty());
+  CHECK(reading.summary.verdict == ControlVerdict::agreed);
+  REQUIRE(reading.rows.entries.size() == 2);
+  CHECK(reading.entry(0).order_key == "订单1");
+  CHECK(reading.entry(0).match_key == "订单1");
+  CHECK(reading.entry(0).account == "a7");
+  CHECK(reading.entry(0).channel_ref == "T1");
+  CHECK(reading.entry(0).currency == "CNY");
+  CHECK(reading.entry(0).fee == decimal("0.06"));
+  CHECK(reading.entry(0).net == decimal("9.94"));
+  CHECK(reading.entry(0).status == "success");
+  CHECK(reading.entry(1).amount == decimal("-2.5"));
+  CHECK(date_text(*reading.entry(1).business_date) == "2026-11-21");
+
+  std::string wide = paid;
+  wide.replace(wide.find("CNY"), 3, "CNYX");
+  const FileReading moved = read_file("generic.fixed", head + wide + back + foot);
+  REQUIRE(moved.rows.bad.size() == 1);
+  CHECK(moved.summary.verdict == ControlVerdict::mismatch);
+  const FileReading wrong =
+      read_file("generic.fixed", head + paid + back + "#control,count=2,amount=12.51\n");
+  CHECK(wrong.summary.verdict == ControlVerdict::mismatch);
 }

@@ -118,3 +118,117 @@ TEST_CASE("norma43: a real file whose totals are wrong on purpose") {
   CHECK(reading.summary.opening_balance == decimal("1234.56"));
   CHECK(reading.summary.verdict == ControlVerdict::mismatch);
 }
+
+namespace {
+
+const std::string paypal_head =
+    "\"RH\",2026/11/21 02:05:05 -0800,\"A\",\"M1\",008,\n"
+    "\"FH\",01\n"
+    "\"SH\",2026/11/20 00:00:00 -0800,2026/11/20 23:59:59 -0800,\"M1\",\"\"\n"
+    "\"CH\",\"Transaction ID\",\"Invoice ID\",\"PayPal Reference "
+    "ID\",\"Transaction Event Code\","
+    "\"Transaction Initiation Date\",\"Transaction Completion "
+    "Date\",\"Transaction  Debit or Credit\","
+    "\"Gross Transaction Amount\",\"Gross Transaction Currency\",\"Fee Debit "
+    "or Credit\",\"Fee Amount\","
+    "\"Fee Currency\",\"Transactional Status\",\"Custom Field\"\n";
+const std::string paypal_foot = "\"SF\"\n\"SC\",6\n\"RF\"\n\"RC\",6\n\"FF\",6\n";
+
+std::string paypal_row(const std::string& id, const std::string& invoice, const std::string& original,
+                       const std::string& code, const std::string& amount, const std::string& fee,
+                       const std::string& status) {
+  return "\"SB\",\"" + id + "\",\"" + invoice + "\",\"" + original + "\"," + code +
+         ",2026/11/20 23:59:55 -0800,2026/11/20 23:59:58 -0800," + amount + "," + fee + ",\"" + status +
+         "\",\"\"\n";
+}
+
+const std::string paypal_rows = paypal_row("T1", "I1", "", "T0006", "CR,15000,JPY", "DR,4300,JPY", "S") +
+                                paypal_row("T2", "I1", "T1", "T1107", "DR,5000,JPY", "CR,1000,JPY", "S") +
+                                paypal_row("T3", "I1", "T1", "T1201", "DR,300,USD", ",,", "") +
+                                paypal_row("T4", "", "", "T0400", "DR,10000,USD", ",,", "P") +
+                                paypal_row("T5", "I2", "", "T1302", "CR,1560,CAD", ",,", "V") +
+                                paypal_row("T6", "I3", "", "T0000", "CR,1560,CAD", ",,", "D");
+
+}  // namespace
+
+TEST_CASE(
+    "paypal.trr: hundredths of every currency, debit and credit marks, "
+    "event codes and statuses") {
+  const FileReading reading =
+      read_file("paypal.trr", paypal_head + paypal_rows + paypal_foot, "TRR-20261120.01.008.CSV");
+  require_clean(reading);
+  CHECK(reading.summaries.size() == 1);
+  CHECK(reading.summary.verdict == ControlVerdict::agreed);
+  CHECK(reading.control("rows")->computed == "6");
+  CHECK(reading.summary.account == "M1");
+  CHECK(date_text(*reading.summary.business_date) == "2026-11-20");
+  CHECK(reading.summary.skipped == 1);  // an authorization moves nothing
+  REQUIRE(reading.rows.entries.size() == 5);
+  const Entry& payment = reading.entry(0);
+  CHECK(payment.account == "M1");
+  CHECK(payment.kind == "payment");
+  CHECK(payment.amount == decimal("150"));  // yen too
+  CHECK(payment.fee == decimal("43"));
+  CHECK(payment.net == decimal("107"));
+  CHECK(payment.match_key == "I1");
+  CHECK(payment.channel_ref == "T1");
+  CHECK(!payment.original_ref);
+  const Entry& refund = reading.entry(1);
+  CHECK(refund.kind == "refund");
+  CHECK(refund.amount == decimal("-50"));
+  CHECK(refund.fee == decimal("-10"));
+  CHECK(refund.net == decimal("-40"));
+  CHECK(refund.original_ref == "T1");
+  CHECK(reading.entry(2).kind == "chargeback");
+  CHECK(reading.entry(2).status == "success");
+  CHECK(reading.entry(3).kind == "payout");
+  CHECK(reading.entry(3).status == "pending");
+  CHECK(reading.entry(3).order_key == "T4");
+  CHECK(reading.entry(4).status == "failed");
+}
+
+TEST_CASE(
+    "paypal.trr: a count that differs, a torn file, a mark and a status "
+    "that nobody knows") {
+  const auto read = [](const std::string& bytes) { return read_file("paypal.trr", bytes); };
+  const FileReading wrong = read(paypal_head + paypal_rows + replaced(paypal_foot, "\"SC\",6", "\"SC\",7"));
+  CHECK(wrong.summary.verdict == ControlVerdict::mismatch);
+  CHECK(read(paypal_head + paypal_rows).summary.verdict == ControlVerdict::mismatch);
+  const FileReading mark = read(paypal_head + replaced(paypal_rows, "CR,15000", "XX,15000") + paypal_foot);
+  REQUIRE(mark.rows.bad.size() == 1);
+  CHECK(mark.summary.verdict == ControlVerdict::mismatch);
+  const FileReading status = read(paypal_head + replaced(paypal_rows, "\"D\"", "\"Q\"") + paypal_foot);
+  REQUIRE(status.rows.bad.size() == 1);
+  CHECK(status.rows.bad[0].value == "Q");
+  // A second section is another account's statement.
+  const std::string second = "SH,2026/11/20 00:00:00 -0800,2026/11/20 23:59:59 -0800,M2,\nSF\nSC,0\n";
+  const FileReading two =
+      read(paypal_head + paypal_rows + replaced(paypal_foot, "\"RF\"\n", second + "\"RF\"\n"));
+  require_clean(two);
+  REQUIRE(two.summaries.size() == 2);
+  CHECK(two.summaries[1].account == "M2");
+  CHECK(two.summaries[1].verdict == ControlVerdict::agreed);
+}
+
+TEST_CASE("paypal.trr: real files") {
+  if (samples().empty()) {
+    MESSAGE("SKIPPED: no samples; set PG_RECONCILE_SAMPLES to their folder");
+    return;
+  }
+  const FileReading donation =
+      read_file("paypal.trr", sample("paypal_stl_trr", "trr_express_checkout_donation.csv"));
+  require_clean(donation);
+  REQUIRE(donation.rows.entries.size() == 1);
+  CHECK(donation.entry(0).amount == decimal("150"));
+  CHECK(donation.entry(0).fee == decimal("43"));
+  CHECK(donation.entry(0).net == decimal("107"));
+  const FileReading excerpt =
+      read_file("paypal.trr", sample("paypal_stl_trr", "trr_express_with_non_data_rows.csv"));
+  require_clean(excerpt);
+  CHECK(excerpt.rows.entries.size() == 1);
+  CHECK(excerpt.control("rows")->stated == "20039");  // of the whole file
+  CHECK(excerpt.summary.verdict == ControlVerdict::mismatch);
+  const FileReading voided = read_file("paypal.trr", sample("paypal_stl_trr", "trr_void.csv"));
+  require_clean(voided);
+  CHECK(voided.summary.skipped == 1);
+}

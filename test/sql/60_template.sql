@@ -1,6 +1,6 @@
 -- Channels from templates: legs, sources, rules and what is expected, in one call; and what is refused.
 BEGIN;
-SELECT plan(47);
+SELECT plan(48);
 
 SET LOCAL client_min_messages = error;
 
@@ -63,14 +63,14 @@ SELECT is((SELECT string_agg(r.name, ',' ORDER BY r.pass) FROM reconcile.match_r
 SELECT is(pg_temp.treatment('hausbank', 'internal-bank', 'fee'), 'match', 'the bank''s own charges belong into our ledger of the account');
 
 -- ---- every template ----
-SELECT is((SELECT string_agg(t.template, ',' ORDER BY t.template) FROM reconcile.channel_template t), 'adyen,alipay,antom,bank,checkout,generic,paypal,stripe,unionpay,wechat', 'the templates');
+SELECT is((SELECT string_agg(t.template, ',' ORDER BY t.template) FROM reconcile.channel_template t), 'adyen,alipay,antom,bank,checkout,dlocal,generic,paypal,stripe,unionpay,wechat', 'the templates');
 SELECT ok(bool_and((SELECT count(*) FROM jsonb_object_keys(l -> 'kinds') k) > 0 AND reconcile.lags_problem(l -> 'lags') IS NULL), 'legs have kinds and valid lags')
 FROM reconcile.channel_template t, jsonb_array_elements(t.legs) l;
 SELECT ok(bool_and(f.format IS NOT NULL), 'formats that templates name are shipped')
 FROM reconcile.channel_template t, jsonb_array_elements(t.sources) s LEFT JOIN reconcile.file_format f ON f.format = s ->> 'format'
 WHERE s ->> 'format' IS NOT NULL;
 SELECT lives_ok(format('SELECT reconcile.create_channel_from_template(%L, ''m1'', channel => %L)', t.template, 'every ' || t.template), t.template || ' makes a channel')
-FROM reconcile.channel_template t WHERE t.template IN ('antom', 'generic', 'paypal', 'stripe', 'unionpay') ORDER BY t.template;
+FROM reconcile.channel_template t WHERE t.template IN ('antom', 'dlocal', 'generic', 'paypal', 'stripe', 'unionpay') ORDER BY t.template;
 
 -- ---- refused ----
 SELECT matches(pg_temp.error_of($$ SELECT reconcile.create_channel_from_template('alipaye', '1') $$), '^42704 channel template "alipaye" does not exist . There are adyen, alipay,', 'no such template');

@@ -232,3 +232,78 @@ TEST_CASE("paypal.trr: real files") {
   require_clean(voided);
   CHECK(voided.summary.skipped == 1);
 }
+
+namespace {
+
+const std::string dlocal_file =
+    "ROW_TYPE,SETTLEMENT_CURRENCY,NUMBER_OF_ITEMS,GROSS_TOTAL_AMOUNT,FEE_TOTAL_AMOUNT,NET_TOTAL_AMOUNT,"
+    "TRANSFER_DATE,TRANSFER_ID,,,,,,\n"
+    "HEADER,USD,4,15.62,-10.11,5.51,2026-11-21,77,,,,,,\n"
+    "ROW_TYPE,MID,CREATION_DATE,APPROVED_DATE,TRANSACTION_ID,DLOCAL_TRANSACTION_ID,LOCAL_AMOUNT,"
+    "LOCAL_CURRENCY,FX_RATE,GROSS_AMOUNT,FEE_AMOUNT,NET_AMOUNT,PAYMENT_TYPE,STATUS\n"
+    "CAPTURE,9,2026-11-01 10:00:00,2026-11-01 10:00:02,P1,D-1,100,BRL,5,20.0049,-0.1049,19.9,CARD,PAID\n"
+    "REFUND,9,2026-11-02 10:00:00,,P1,D-2,10,BRL,5,-2.0001,0,-2.0001,CARD,PAID\n"
+    "ADJUSTMENT,9,2026-11-02 11:00:00,2026-11-02 11:00:00,,D-3,0,,0,-2.38,0,-2.38,DEBIT NOTE,\n"
+    "SETTLEMENT_FEE,9,,,,77,0,,0,0,-10,-10,,\n";
+
+}  // namespace
+
+TEST_CASE("dlocal.settlement: two headers, local and transferred amounts, charges of the transfer") {
+  const FileReading reading = read_file("dlocal.settlement", dlocal_file);
+  require_clean(reading);
+  for (const ControlLine& line : reading.summary.controls)
+    CHECK_MESSAGE(line.agrees, line.name, " ", line.stated, " ", line.computed);
+  CHECK(reading.summary.controls.size() == 3);
+  CHECK(reading.summary.verdict == ControlVerdict::agreed);
+  CHECK(date_text(*reading.summary.business_date) == "2026-11-21");
+  REQUIRE(reading.rows.entries.size() == 4);
+  const Entry& payment = reading.entry(0);
+  CHECK(payment.account == "9");
+  CHECK(payment.kind == "payment");
+  CHECK(payment.match_key == "P1");
+  CHECK(payment.channel_ref == "D-1");
+  CHECK(payment.amount == decimal("100"));
+  CHECK(payment.currency == "BRL");
+  CHECK(payment.settle_amount == decimal("20.0049"));
+  CHECK(payment.settlement_currency == "USD");
+  CHECK(payment.fee == decimal("0.1049"));
+  CHECK(payment.net == decimal("19.9"));
+  CHECK(payment.settlement_ref == "77");
+  CHECK(date_text(*payment.business_date) == "2026-11-21");
+  CHECK(reading.entry(1).amount == decimal("-10"));
+  CHECK(reading.entry(1).occurred_at);
+  CHECK(reading.entry(2).kind == "adjustment");
+  CHECK(reading.entry(2).amount == decimal("-2.38"));
+  CHECK(reading.entry(2).currency == "USD");
+  const Entry& charge = reading.entry(3);
+  CHECK(charge.kind == "fee");
+  CHECK(charge.amount == decimal("-10"));
+  CHECK(charge.order_key == "77");
+  CHECK(date_text(*charge.business_date) == "2026-11-21");
+}
+
+TEST_CASE("dlocal.settlement: wrong totals, other rows, a net that is none") {
+  const FileReading wrong = read_file("dlocal.settlement", replaced(dlocal_file, "15.62", "15.65"));
+  CHECK(wrong.summary.verdict == ControlVerdict::mismatch);
+  CHECK(!wrong.control("GROSS_TOTAL_AMOUNT")->agrees);
+  const FileReading other = read_file("dlocal.settlement", replaced(dlocal_file, "ADJUSTMENT,", "BALANCE,"));
+  REQUIRE(other.rows.bad.size() == 1);
+  CHECK(other.summary.verdict == ControlVerdict::mismatch);
+  const FileReading net = read_file("dlocal.settlement", replaced(dlocal_file, ",19.9,", ",19.8,"));
+  REQUIRE(net.rows.bad.size() == 1);
+  CHECK(net.rows.bad[0].field == "net");
+}
+
+TEST_CASE("dlocal.settlement: a real file") {
+  if (samples().empty()) {
+    MESSAGE("SKIPPED: no samples; set PG_RECONCILE_SAMPLES to their folder");
+    return;
+  }
+  const FileReading reading = read_file("dlocal.settlement", sample("dlocal", "20260110.csv"));
+  require_clean(reading);
+  CHECK(reading.rows.entries.size() == 6);
+  CHECK(reading.control("GROSS_TOTAL_AMOUNT")->agrees);
+  CHECK(reading.control("GROSS_TOTAL_AMOUNT")->computed == "259.70");
+  CHECK(reading.control("FEE_TOTAL_AMOUNT")->agrees);
+  CHECK(reading.summary.verdict == ControlVerdict::agreed);
+}

@@ -66,10 +66,11 @@ CREATE TABLE reconcile.statement (
   part            text NOT NULL DEFAULT '',
   file_name       text,
   sha256          bytea CHECK (length(sha256) = 32),
+  file_part       integer NOT NULL DEFAULT 1 CHECK (file_part > 0),
   bytes           bigint,
   format          text,
   format_version  integer,
-  state           text NOT NULL CHECK (state IN ('loading', 'accepted', 'control_mismatch', 'rejected', 'superseded', 'waived')),
+  state           text NOT NULL CHECK (state IN ('loading', 'accepted', 'control_mismatch', 'rejected', 'superseded', 'withdrawn', 'waived')),
   entry_count     bigint NOT NULL DEFAULT 0,
   skipped_count   bigint NOT NULL DEFAULT 0,
   error_count     bigint NOT NULL DEFAULT 0,
@@ -79,15 +80,21 @@ CREATE TABLE reconcile.statement (
   opening_balance numeric,
   closing_balance numeric,
   reason          text,
+  series_id       bigint,
   supersedes      bigint,
   superseded_by   bigint,
+  kept_count      bigint,
+  changed_count   bigint,
+  added_count     bigint,
+  removed_count   bigint,
   created_at      timestamptz NOT NULL DEFAULT now(),
   created_by      name NOT NULL DEFAULT session_user
 );
-CREATE UNIQUE INDEX statement_content_idx ON reconcile.statement (source_id, sha256) WHERE sha256 IS NOT NULL;
+CREATE UNIQUE INDEX statement_content_idx ON reconcile.statement (source_id, sha256, file_part) WHERE sha256 IS NOT NULL AND state <> 'withdrawn';
+CREATE INDEX statement_series_idx ON reconcile.statement (series_id) WHERE series_id IS NOT NULL;
 CREATE INDEX statement_day_idx ON reconcile.statement (channel, business_date, book);
 COMMENT ON TABLE reconcile.statement IS 'One file or report of a channel, and whether it agrees with itself';
-COMMENT ON COLUMN reconcile.statement.statement_id IS 'Its number; entries carry it, and their source_key is <statement_id>/<row>';
+COMMENT ON COLUMN reconcile.statement.statement_id IS 'Its number; the entries that it brought carry it, and their source_key is <statement_id>/<row>';
 COMMENT ON COLUMN reconcile.statement.source_id IS 'The source that took it in; NULL for a waived day';
 COMMENT ON COLUMN reconcile.statement.channel IS 'The channel';
 COMMENT ON COLUMN reconcile.statement.account IS 'The account that all of it is about; NULL: several accounts of the channel';
@@ -97,12 +104,13 @@ COMMENT ON COLUMN reconcile.statement.period_start IS 'The first day of its peri
 COMMENT ON COLUMN reconcile.statement.period_end IS 'The end of its period as it states it: its last day or the midnight after';
 COMMENT ON COLUMN reconcile.statement.part IS 'Which part of the day it is, when a channel splits its day into files: success, refund; empty: all of it';
 COMMENT ON COLUMN reconcile.statement.file_name IS 'The name of the file';
-COMMENT ON COLUMN reconcile.statement.sha256 IS 'SHA-256 of the file as it arrived: the same bytes are one statement of a source for ever';
+COMMENT ON COLUMN reconcile.statement.sha256 IS 'SHA-256 of the file as it arrived: the same bytes are taken in once by a source, unless they were withdrawn';
+COMMENT ON COLUMN reconcile.statement.file_part IS 'Which statement of its file it is, from 1';
 COMMENT ON COLUMN reconcile.statement.bytes IS 'Size of the file as it arrived';
 COMMENT ON COLUMN reconcile.statement.format IS 'The format that it was read with';
 COMMENT ON COLUMN reconcile.statement.format_version IS 'The version of that format';
-COMMENT ON COLUMN reconcile.statement.state IS 'loading (never seen outside its transaction), accepted, control_mismatch (its rows are kept; runs wait), rejected (nothing of it is kept), superseded (by a corrected re-issue), waived (nobody waits for it)';
-COMMENT ON COLUMN reconcile.statement.entry_count IS 'Entries stored';
+COMMENT ON COLUMN reconcile.statement.state IS 'loading (never seen outside its transaction), accepted, control_mismatch (its rows are kept; runs wait), rejected (nothing of it is kept), superseded (by a corrected re-issue), withdrawn (taken back by hand), waived (nobody waits for it)';
+COMMENT ON COLUMN reconcile.statement.entry_count IS 'Its rows that are entries: those that it brought, and those that it kept of the statements that it corrects';
 COMMENT ON COLUMN reconcile.statement.skipped_count IS 'Rows that its format says are no movement';
 COMMENT ON COLUMN reconcile.statement.error_count IS 'Rows in statement_error';
 COMMENT ON COLUMN reconcile.statement.entry_totals IS 'What its entries add up to: {"CNY": {"payment": {"count": 1, "amount": "1.00", "fee": "0.01"}}}';
@@ -111,8 +119,13 @@ COMMENT ON COLUMN reconcile.statement.meta IS 'What its preamble, footer and fil
 COMMENT ON COLUMN reconcile.statement.opening_balance IS 'The balance before it, where it states one';
 COMMENT ON COLUMN reconcile.statement.closing_balance IS 'The balance after it, where it states one';
 COMMENT ON COLUMN reconcile.statement.reason IS 'Why it is rejected, waived, or accepted in spite of its totals';
+COMMENT ON COLUMN reconcile.statement.series_id IS 'The first of the statements that correct or continue one another: their entries are the entries of those that stand. NULL: it stands alone';
 COMMENT ON COLUMN reconcile.statement.supersedes IS 'The statement that it corrects';
 COMMENT ON COLUMN reconcile.statement.superseded_by IS 'The statement that corrects it';
+COMMENT ON COLUMN reconcile.statement.kept_count IS 'Of a re-issue: rows that were there already and were left alone';
+COMMENT ON COLUMN reconcile.statement.changed_count IS 'Of a re-issue: rows that bear the name of a stored one and say something else';
+COMMENT ON COLUMN reconcile.statement.added_count IS 'Of a re-issue: rows that were not there';
+COMMENT ON COLUMN reconcile.statement.removed_count IS 'Of a re-issue: stored rows that it no longer has, taken back';
 COMMENT ON COLUMN reconcile.statement.created_at IS 'When it was taken in';
 COMMENT ON COLUMN reconcile.statement.created_by IS 'Who took it in';
 

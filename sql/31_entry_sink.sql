@@ -252,7 +252,7 @@ BEGIN
   -- Open versions make way; signed-off ones stay.
   FOR stored IN
     SELECT to_jsonb(e) AS version, e.channel, e.account, e.book, e.business_date, e.source_key, e.effective,
-           e.order_key
+           e.order_key, e.statement_id
     FROM reconcile.entry e
     JOIN reconcile.account a ON a.channel = e.channel AND a.account = e.account
     WHERE e.source_id = p_source_id AND e.tier = 0
@@ -260,7 +260,8 @@ BEGIN
       AND (e.source_key = p_source_key OR e.source_key >= p_source_key || '#')
       AND NOT coalesce(e.recon_date <= a.signed_through, false)
   LOOP
-    IF stored.effective OR new_version IS NULL THEN
+    -- A statement's rows are read back with their history: changed_after_sign_off().
+    IF stored.effective OR new_version IS NULL OR stored.statement_id IS NOT NULL THEN
       INSERT INTO reconcile.entry_history (source_id, source_key, channel, account, reason, entry)
       VALUES (p_source_id, stored.source_key, stored.channel, stored.account,
               CASE WHEN new_version IS NULL THEN 'deleted' ELSE 'updated' END, stored.version);

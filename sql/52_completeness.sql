@@ -24,6 +24,18 @@ $$;
 COMMENT ON FUNCTION reconcile.run_has_seen_change(pg_snapshot, bigint, jsonb, bigint, xid8, bigint)
 IS 'Whether a run has seen a row of entry_change: its snapshot showed it, and it is not one that the run''s own transaction added later';
 
+CREATE FUNCTION reconcile.what_statement_waits_for(s reconcile.statement) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE
+    WHEN s.reason IS NOT NULL THEN 'which waits for a decision: ' || s.reason
+    WHEN s.error_count > 0 AND NOT EXISTS (SELECT FROM jsonb_array_elements(s.control -> 'lines') AS l (line)
+                                           WHERE NOT (l.line ->> 'agrees')::boolean AND l.line ->> 'name' <> 'rows taken in')
+      THEN format('%s of whose rows are set aside (reconcile.statement_error)', s.error_count)
+    ELSE 'whose control totals do not agree' END
+$$;
+COMMENT ON FUNCTION reconcile.what_statement_waits_for(reconcile.statement) IS 'Why a statement in state control_mismatch holds its day, in words';
+
 -- Why a book of a day is not complete: statements that are missing, or whose totals do not agree.
 CREATE FUNCTION reconcile.missing_statements(p_channel text, p_account text, p_book text, p_day date) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -39,7 +51,7 @@ AS $$
                       WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account)
                         AND s.book = p_book AND s.business_date = p_day AND s.state IN ('accepted', 'waived', 'control_mismatch'))
     UNION ALL
-    SELECT format('%s statement "%s" (id %s), whose control totals do not agree', s.book, s.file_name, s.statement_id)
+    SELECT format('%s statement "%s" (id %s), ', s.book, s.file_name, s.statement_id) || reconcile.what_statement_waits_for(s)
     FROM reconcile.statement s
     WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.book = p_book
       AND s.business_date = p_day AND s.state = 'control_mismatch'
@@ -121,33 +133,6 @@ AS $$
   ) w
 $$;
 COMMENT ON FUNCTION reconcile.waiting_for(text, text, text, text, text, date) IS 'Everything that the run of a day still waits for, in words; NULL when it may run';
-
--- What the day's statements say of themselves less what their stored entries add up to, per currency.
-CREATE FUNCTION reconcile.statement_differences(p_channel text, p_account text, p_books text[], p_day date)
-RETURNS TABLE (currency text, entries bigint, amount numeric)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH day_statement AS (
-    SELECT s.statement_id, s.entry_totals FROM reconcile.statement s
-    WHERE s.channel = p_channel AND (s.account IS NULL OR s.account = p_account) AND s.book = ANY (p_books)
-      AND s.business_date = p_day AND s.state IN ('accepted', 'control_mismatch')
-  ), stated AS (
-    SELECT t.currency, sum((k.figures ->> 'count')::bigint)::bigint AS entries,
-           sum((k.figures ->> 'amount')::numeric) AS amount
-    FROM day_statement d, jsonb_each(d.entry_totals) AS t (currency, kinds), jsonb_each(t.kinds) AS k (kind, figures)
-    GROUP BY t.currency
-  ), stored AS (
-    SELECT e.currency, count(*) AS entries, sum(e.amount) AS amount
-    FROM reconcile.entry e
-    WHERE e.statement_id IN (SELECT d.statement_id FROM day_statement d)
-    GROUP BY e.currency
-  )
-  SELECT coalesce(a.currency, b.currency), coalesce(a.entries, 0) - coalesce(b.entries, 0),
-         coalesce(a.amount, 0) - coalesce(b.amount, 0)
-  FROM stated a FULL JOIN stored b ON b.currency = a.currency
-$$;
-COMMENT ON FUNCTION reconcile.statement_differences(text, text, text[], date)
-IS 'Proof line e: per currency, entries and amount that a day''s statements stated when they were taken in, less what is stored under them';
 
 -- What a day's run consists of, entries aside, and its snapshot did not show. Set 1 was there before any run.
 CREATE FUNCTION reconcile.unseen_by_run(p_channel text, p_account text, p_leg text, p_day date,

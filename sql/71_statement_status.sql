@@ -38,9 +38,14 @@ SELECT coalesce(n.channel, s.channel) AS channel,
         WHERE NOT (l.line ->> 'agrees')::boolean) AS control_differences,
        s.entry_totals,
        CASE WHEN s.statement_id IS NOT NULL THEN s.reason
-            ELSE reconcile.fetch_reason(n.channel, n.account, n.book, n.business_date) END AS reason
+            ELSE reconcile.fetch_reason(n.channel, n.account, n.book, n.business_date) END AS reason,
+       s.supersedes,
+       s.kept_count,
+       s.changed_count,
+       s.added_count,
+       s.removed_count
 FROM needed n
-FULL JOIN (SELECT * FROM reconcile.statement t WHERE t.state <> 'superseded') s
+FULL JOIN (SELECT * FROM reconcile.statement t WHERE t.state NOT IN ('superseded', 'withdrawn')) s
   ON s.channel = n.channel AND s.book = n.book AND s.business_date = n.business_date
      AND coalesce(s.account, n.account) = n.account;
 COMMENT ON VIEW reconcile.statement_status IS 'For every day: which statements are expected, which have come, which are late, and whether they agree with their own totals';
@@ -63,6 +68,11 @@ COMMENT ON COLUMN reconcile.statement_status.error_count IS 'Rows in statement_e
 COMMENT ON COLUMN reconcile.statement_status.control IS 'agreed, mismatch, missing (it states no totals) or none (its format has none)';
 COMMENT ON COLUMN reconcile.statement_status.control_differences IS 'The totals that do not agree';
 COMMENT ON COLUMN reconcile.statement_status.entry_totals IS 'What its entries add up to, per currency and kind';
-COMMENT ON COLUMN reconcile.statement_status.reason IS 'Why it is rejected, waived, or accepted in spite of its totals; of one that is fetched and has not come, what asking for it has come to';
+COMMENT ON COLUMN reconcile.statement_status.reason IS 'Why it is rejected, waived, waits for a decision, or is accepted in spite of its totals; of one that is fetched and has not come, what asking for it has come to';
+COMMENT ON COLUMN reconcile.statement_status.supersedes IS 'The statement that it corrects';
+COMMENT ON COLUMN reconcile.statement_status.kept_count IS 'Of a re-issue: rows that were there already and were left alone';
+COMMENT ON COLUMN reconcile.statement_status.changed_count IS 'Of a re-issue: rows that bear the name of a stored one and say something else';
+COMMENT ON COLUMN reconcile.statement_status.added_count IS 'Of a re-issue: rows that were not there';
+COMMENT ON COLUMN reconcile.statement_status.removed_count IS 'Of a re-issue: stored rows that it no longer has, taken back';
 
 GRANT SELECT ON reconcile.statement_status TO reconcile_reader, reconcile_worker;

@@ -17,6 +17,7 @@
 #include "extension/compare/row_hasher.h"
 #include "extension/compare/survey.h"
 #include "extension/pg/progress.h"
+#include "extension/pg/random_secret.h"
 #include "extension/pg/settings.h"
 
 extern "C" {
@@ -206,17 +207,6 @@ void Leftovers::fetch(core::Side side, RowSource& source, ResultWriter* writer, 
   const std::vector<std::uint64_t> ordinals = sorted_ordinals(wanted);
   Fetcher fetcher(side, wanted, contested, writer);
   source.fetch(ordinals, fetcher);
-}
-
-// Random bytes that no input can know.
-core::KeyedHash::Secret random_secret() {
-  core::KeyedHash::Secret secret;
-  if (!pg_strong_random(secret.data(), secret.size())) {
-    throw core::Error(core::sqlstate::internal_error, "could not generate random values",
-                      "The system's source of strong random numbers failed.",
-                      "Check that the server process can read /dev/urandom.");
-  }
-  return secret;
 }
 
 std::uint64_t first_word(const core::KeyedHash::Secret& secret) {

@@ -144,7 +144,7 @@ SELECT pg_temp.same(
   format($$ VALUES ('superseded', NULL::bigint, %s::bigint), ('accepted', %s, NULL) $$, :corrected_statement, :first_statement),
   'a corrected re-issue supersedes');
 SELECT pg_temp.same('SELECT statement_id, amount FROM reconcile.entry ORDER BY amount DESC',
-  format('VALUES (%s::bigint, 12.00), (%s, -4.00)', :corrected_statement, :corrected_statement), 'and its entries stand in place of the old ones');
+  format('VALUES (%s::bigint, 12.00), (%s, -4.00)', :corrected_statement, :first_statement), 'what changed is of the new one, what did not is left alone');
 SELECT is((SELECT sum(amount) FROM reconcile.entry_total), 8.00, 'the totals followed');
 SELECT is(reconcile.ingest_file('alipay bills', :'alipay_file'), :first_statement::bigint, 'the superseded file again changes nothing');
 

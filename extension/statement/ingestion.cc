@@ -115,8 +115,12 @@ void Ingestion::place_in_time(std::size_t statement) {
     summary.business_date = day_;
     return;
   }
-  if (!rows.first) {
+  if (!rows.first && !rows.first_day) {
     if (summary.entries == 0) throw Rejected{"it has no rows, and nothing says which day it is of"};
+    return;
+  }
+  if (!rows.first) {
+    if (rows.first_day == rows.last_day) summary.business_date = rows.first_day;
     return;
   }
   Spi spi;
@@ -128,7 +132,10 @@ void Ingestion::place_in_time(std::size_t statement) {
       "c.day_start)::date "
       "FROM reconcile.channel c WHERE c.channel = $1) AS d (first_day, last_day)",
       {Argument::text(source_.channel), Argument::int8(*rows.first), Argument::int8(*rows.last)});
-  if (spi.int8(0, 0) == spi.int8(0, 1)) summary.business_date = static_cast<core::Date>(spi.int8(0, 0));
+  const auto first = static_cast<core::Date>(spi.int8(0, 0));
+  const auto last = static_cast<core::Date>(spi.int8(0, 1));
+  if (std::min(first, rows.first_day.value_or(first)) == std::max(last, rows.last_day.value_or(last)))
+    summary.business_date = first;
 }
 
 std::string Ingestion::meta_text(std::size_t statement, const char* name) const {

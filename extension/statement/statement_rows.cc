@@ -17,6 +17,12 @@ SetAside SetAside::of(const core::BadRow& bad) {
 }
 
 void StatementRows::see(const core::Entry& entry) {
+  // A row's own day says more than when it happened.
+  if (entry.business_date) {
+    first_day = std::min(first_day.value_or(*entry.business_date), *entry.business_date);
+    last_day = std::max(last_day.value_or(*entry.business_date), *entry.business_date);
+    return;
+  }
   if (!entry.occurred_at) return;
   first = std::min(first.value_or(*entry.occurred_at), *entry.occurred_at);
   last = std::max(last.value_or(*entry.occurred_at), *entry.occurred_at);

@@ -45,6 +45,8 @@ struct StatementRows {
   std::int64_t refused = 0;
   std::optional<core::TimestampTz> first;
   std::optional<core::TimestampTz> last;
+  std::optional<core::Date> first_day;  // of rows that state theirs
+  std::optional<core::Date> last_day;
 
   void see(const core::Entry& entry);  // a row that the file holds
   void count(const std::string& currency, const std::string& kind, core::Decimal amount, core::Decimal fee);

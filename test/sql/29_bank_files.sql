@@ -1,7 +1,7 @@
 -- Bank statements and workbooks through the server: containers, several statements of a file, what is rejected.
 \setenv SCRATCH :scratch
 BEGIN;
-SELECT plan(12);
+SELECT plan(13);
 
 SET LOCAL client_min_messages = error;
 SELECT reconcile.create_channel('house bank', 'Europe/Berlin', 'EUR', account => 'DE1', first_date => '2026-11-01');
@@ -32,6 +32,7 @@ SELECT results_eq(format('SELECT account, kind, match_key, amount, business_date
 SELECT reconcile.create_file_source('statements', 'house bank', 'camt.053', 'file://' || :'scratch' || '/none/{yyyyMMdd}/*.xml', account => 'DE1');
 SELECT reconcile.ingest_file('statements', :'batch_file') AS batch_statement \gset
 SELECT is((SELECT state || ' ' || entry_count FROM reconcile.statement WHERE statement_id = :batch_statement), 'accepted 3', 'camt.053: taken in');
+SELECT is((SELECT business_date FROM reconcile.statement WHERE statement_id = :batch_statement), date '2026-11-20', 'its day is the one that all its rows are booked on');
 
 SELECT pg_temp.write('bomb.xml', '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>' || pg_temp.camt('&b;')) AS bomb_file \gset
 SELECT reconcile.ingest_file('statements', :'bomb_file') AS bomb_statement \gset

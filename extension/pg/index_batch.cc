@@ -1,6 +1,7 @@
 #include "extension/pg/index_batch.h"
 
 #include <algorithm>
+#include <functional>
 #include <cstring>
 #include <string_view>
 
@@ -19,7 +20,7 @@ namespace {
 
 // Bytes for bytes: the order of numbers and of COLLATE "C". In another order than the index's own more pages
 // are searched for, and nothing else.
-bool raw_less(const IndexItem& a, const IndexItem& b, TupleDesc columns) {
+bool raw_less(const IndexItem& a, const IndexItem& b, TupleDesc columns, bool is_unique) {
   for (int i = 0; i < columns->natts; i++) {
     if (a.nulls[i] != b.nulls[i]) return b.nulls[i];
     if (a.nulls[i] || a.values[i] == b.values[i]) continue;
@@ -30,6 +31,8 @@ bool raw_less(const IndexItem& a, const IndexItem& b, TupleDesc columns) {
     const int order = payload_of(a.values[i]).compare(payload_of(b.values[i]));
     if (order != 0) return order < 0;
   }
+  // Of rows with one key the first is stored, which may lie behind the others: a page with room may be any.
+  if (is_unique) return std::less<>()(a.row, b.row);
   return ItemPointerCompare(const_cast<ItemPointer>(&a.tid), const_cast<ItemPointer>(&b.tid)) < 0;
 }
 
@@ -73,7 +76,10 @@ void raw_insert_brin(const IndexBatch& batch) {
 void raw_insert_batch(const IndexBatch& batch) {
   if (batch.index->rd_rel->relam == BRIN_AM_OID) return raw_insert_brin(batch);
   const TupleDesc columns = RelationGetDescr(batch.index);
-  const auto less = [columns](const IndexItem& a, const IndexItem& b) { return raw_less(a, b, columns); };
+  const bool is_unique = batch.info->ii_Unique;
+  const auto less = [=](const IndexItem& a, const IndexItem& b) {
+    return raw_less(a, b, columns, is_unique);
+  };
   if (!std::is_sorted(batch.items, batch.items + batch.count, less)) {
     std::sort(batch.items, batch.items + batch.count, less);
   }

@@ -34,7 +34,7 @@ SET SESSION AUTHORIZATION test_unrecorded_preparer;
 SELECT is(run_as_preparer('incremental'), 'incremental succeeded', 'an incremental run reads what changed');
 RESET SESSION AUTHORIZATION;
 SELECT matches(refusal(format('SELECT reconcile.sign_off(''pay'', ''a'', %L)', :'d')),
-  'cannot be signed off \| trade book, payment, CNY: entries 6, amount 144; counted 6, 55: changed with triggers off\. \|', 'a sign-off finds what nobody recorded');
+  'cannot be signed off \| trade book, payment, CNY: entries 6, amount 144; counted 6, 55(\.00)?: changed with triggers off\. \|', 'a sign-off finds what nobody recorded');
 
 -- A batch finds it, and until one succeeds neither a sign-off nor an incremental run goes on from what stood before.
 SET SESSION AUTHORIZATION test_unrecorded_preparer;

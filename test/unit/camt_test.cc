@@ -140,6 +140,15 @@ StatementSummary count(ByteSource& source, Counting& rows) {
   return reader.read(source, "s.xml", rows, interrupts).front();
 }
 
+// The sanitizers keep freed memory, and are slow: sizes are for the others.
+#ifdef __has_feature
+constexpr bool is_sanitized = __has_feature(address_sanitizer);
+#elif defined(__SANITIZE_ADDRESS__)
+constexpr bool is_sanitized = true;
+#else
+constexpr bool is_sanitized = false;
+#endif
+
 std::int64_t resident_kilobytes() {
   std::ifstream status("/proc/self/status");
   std::string word;
@@ -441,21 +450,24 @@ TEST_CASE("camt: an entry of very many transactions goes out while it is read") 
   count(silent, counted);
   CHECK(counted.rows == 1);
   CHECK(counted.sum == decimal("7.00"));
-  CHECK(resident_kilobytes() - before < 65536);
+  if (!is_sanitized) CHECK(resident_kilobytes() - before < 65536);
 }
 
 TEST_CASE("camt: hundreds of megabytes in bounded memory") {
-  const std::string whole = document(statement(balance("OPBD", "0") + balance("CLBD", "2400000.00")));
+  const std::string whole =
+      document(statement(balance("OPBD", "0") + balance("CLBD", is_sanitized ? "24000.00" : "2400000.00")));
   const std::size_t at = whole.find("</Stmt>");
   const std::string body = EntryText{
       .details = details(transaction("E1", amount("10.00"), tag("AddtlTxInf", std::string(500, 'x'))))};
   const std::int64_t before = resident_kilobytes();
-  Generated source(whole.substr(0, at), body, 240000, whole.substr(at));
+  constexpr int entries = is_sanitized ? 2400 : 240000;
+  Generated source(whole.substr(0, at), body, entries, whole.substr(at));
   Counting counted;
   const StatementSummary summary = count(source, counted);
-  CHECK(source.bytes > 200000000);
-  CHECK(counted.rows == 240000);
+  CHECK(counted.rows == entries);
   CHECK(summary.verdict == ControlVerdict::agreed);
+  if (is_sanitized) return;
+  CHECK(source.bytes > 200000000);
   CHECK(resident_kilobytes() - before < 16384);
 }
 

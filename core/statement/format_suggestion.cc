@@ -175,7 +175,7 @@ class Suggestion {
   const Table& table_;
   Charset charset_;
   const std::vector<std::string>& last_lines_;
-  bool has_header_ = false;
+  bool has_header_;
   std::vector<Column> columns_;
   std::vector<std::string> notes_;
   std::vector<std::string> used_;  // columns by which the header is known
@@ -194,8 +194,10 @@ class Suggestion {
 };
 
 Suggestion::Suggestion(const Table& table, Charset charset, const std::vector<std::string>& last_lines)
-    : table_(table), charset_(charset), last_lines_(last_lines) {
-  has_header_ = looks_like_header(table.rows.front());
+    : table_(table),
+      charset_(charset),
+      last_lines_(last_lines),
+      has_header_(looks_like_header(table.rows.front())) {
   std::vector<std::string> names = column_names(table.rows.front());
   for (std::size_t i = 0; i < table.width; i++) {
     if (!has_header_) names[i] = "column " + std::to_string(i + 1);

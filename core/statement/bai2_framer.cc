@@ -9,6 +9,7 @@
 #include "core/money/currency.h"
 #include "core/statement/bai2_record.h"
 #include "core/statement/format_document.h"
+#include "core/statement/line_frame.h"
 #include "core/statement/pending_record.h"
 #include "core/statement/short_date.h"
 
@@ -485,8 +486,7 @@ void Bai2Framer::read(ByteSource& source, std::string_view /*file_name*/, FrameS
                       Interrupts& interrupts) {
   LineReader lines(source, charsets_, interrupts);
   Reading reading(complete_detail_, sink);
-  for (Line line; !sink.stopped() && lines.next(line);) reading.line(line);
-  if (!sink.stopped()) reading.finish();
+  read_lines(lines, sink, reading);
 }
 
 std::vector<std::string> Bai2Framer::columns() const {

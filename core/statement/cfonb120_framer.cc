@@ -10,6 +10,7 @@
 #include "core/mapping/timestamp_format.h"
 #include "core/statement/character_columns.h"
 #include "core/statement/format_document.h"
+#include "core/statement/line_frame.h"
 #include "core/statement/pending_record.h"
 #include "core/statement/short_date.h"
 
@@ -308,8 +309,7 @@ void Cfonb120Framer::read(ByteSource& source, std::string_view /*file_name*/, Fr
                           Interrupts& interrupts) {
   LineReader lines(source, charsets_, interrupts);
   Reading reading(sink);
-  for (Line line; !sink.stopped() && lines.next(line);) reading.line(line);
-  if (!sink.stopped()) reading.finish();
+  read_lines(lines, sink, reading);
 }
 
 std::vector<std::string> Cfonb120Framer::columns() const {

@@ -9,6 +9,7 @@
 #include "core/mapping/timestamp_format.h"
 #include "core/statement/character_columns.h"
 #include "core/statement/format_document.h"
+#include "core/statement/line_frame.h"
 #include "core/statement/pending_record.h"
 #include "core/statement/short_date.h"
 
@@ -373,8 +374,7 @@ void CodaFramer::read(ByteSource& source, std::string_view /*file_name*/, FrameS
                       Interrupts& interrupts) {
   LineReader lines(source, charsets_, interrupts);
   Reading reading(sink);
-  for (Line line; !sink.stopped() && lines.next(line);) reading.line(line);
-  if (!sink.stopped()) reading.finish();
+  read_lines(lines, sink, reading);
 }
 
 std::vector<std::string> CodaFramer::columns() const {

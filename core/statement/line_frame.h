@@ -18,6 +18,14 @@ namespace pg_reconcile::core {
 [[nodiscard]] bool says_empty(const FormatDocument& format, LineReader& lines,
                               const std::function<bool(const Line&)>& may_be_data);
 
+// Goes through a file line by line: `reading.line(const Line&)` for each, then `reading.finish()`, unless the
+// sink has stopped.
+template <class Reading>
+void read_lines(LineReader& lines, FrameSink& sink, Reading& reading) {
+  for (Line line; !sink.stopped() && lines.next(line);) reading.line(line);
+  if (!sink.stopped()) reading.finish();
+}
+
 // "line_end": "lf" (the default; also after "cr") or "cr".
 [[nodiscard]] char read_line_end(const JsonNode& frame);
 

@@ -11,6 +11,7 @@
 #include "core/statement/mt940_details.h"
 #include "core/statement/mt940_transaction.h"
 #include "core/statement/format_document.h"
+#include "core/statement/line_frame.h"
 #include "core/statement/pending_record.h"
 #include "core/statement/short_date.h"
 
@@ -514,8 +515,7 @@ void Mt940Framer::read(ByteSource& source, std::string_view /*file_name*/, Frame
                        Interrupts& interrupts) {
   LineReader lines(source, charsets_, interrupts);
   Reading reading(message_, sink);
-  for (Line line; !sink.stopped() && lines.next(line);) reading.line(line);
-  if (!sink.stopped()) reading.finish();
+  read_lines(lines, sink, reading);
 }
 
 std::vector<std::string> Mt940Framer::columns() const {

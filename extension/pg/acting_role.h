@@ -4,10 +4,26 @@
 #include "extension/pg/guard.h"
 
 extern "C" {
+#include <access/htup_details.h>
+#include <catalog/pg_proc.h>
 #include <miscadmin.h>
+#include <utils/syscache.h>
 }
 
 namespace pg_reconcile::pg {
+
+inline Oid raw_owner_of(Oid function) {
+  const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
+  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
+// For functions that must see who called before they take their owner's rights.
+inline Oid owner_of(Oid function) {
+  return guarded([=] { return raw_owner_of(function); });
+}
 
 class ActingRole {
  public:

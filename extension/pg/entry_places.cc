@@ -1,8 +1,8 @@
 #include "extension/pg/entry_places.h"
 
 #include <algorithm>
-#include <array>
 
+#include "core/mapping/vocabulary.h"
 #include "extension/pg/spi.h"
 
 extern "C" {
@@ -54,9 +54,6 @@ std::string date_text(std::int32_t day) {
 std::optional<std::string> stated(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
-
-constexpr std::array<std::string_view, 6> books = {"internal",   "trade", "fund",
-                                                   "settlement", "bank",  "notify"};
 
 }  // namespace
 
@@ -138,7 +135,7 @@ std::optional<EntryPlace> EntryPlaces::place(const Placed& entry, std::string& r
   } else if (!account.account_known) {
     refused = "account \"" + std::string(entry.account) + "\" of channel \"" + channel +
               "\" does not exist: create it with reconcile.create_account()";
-  } else if (std::find(books.begin(), books.end(), entry.book) == books.end()) {
+  } else if (!core::contains(core::books, entry.book)) {
     refused = "book \"" + std::string(entry.book) + "\" is not known";
   } else if (!entry.business_date && !entry.occurred_at) {
     refused = "neither business_date nor occurred_at is stated";

@@ -5,8 +5,8 @@
 
 #include "core/statement/entry_content.h"
 #include "core/statement/format_document.h"
+#include "extension/pg/acting_role.h"
 #include "extension/pg/spi.h"
-#include "extension/statement/acting_owner.h"
 #include "extension/statement/allowed_path.h"
 #include "extension/statement/file_store.h"
 #include "extension/statement/format_store.h"
@@ -39,7 +39,7 @@ PG_RECONCILE_FUNCTION(reconcile_ingest_file) {
     throw core::Error(core::sqlstate::null_value_not_allowed, "ingest_file needs a source and a path", {},
                       "Name a row of reconcile.source_status, and a file on this server by its full path.");
   }
-  const pg::ActingOwner owner(fcinfo->flinfo->fn_oid);
+  const pg::ActingRole owner(pg::owner_of(fcinfo->flinfo->fn_oid));
   pg::FileSource source = pg::load_file_source(std::string(pg::payload_in_place(fcinfo->args[0].value)));
   const std::string path = pg::allowed_path(pg::payload_in_place(fcinfo->args[1].value), caller);
   require_access(source);
@@ -51,7 +51,7 @@ PG_RECONCILE_FUNCTION(reconcile_ingest_file) {
 // A file of the store, by its path there; who may call this is said by its grants.
 PG_RECONCILE_FUNCTION(reconcile_ingest_stored) {
   pg::require_utf8_database();
-  const pg::ActingOwner owner(fcinfo->flinfo->fn_oid);
+  const pg::ActingRole owner(pg::owner_of(fcinfo->flinfo->fn_oid));
   pg::FileSource source = pg::load_file_source(std::string(pg::payload_in_place(fcinfo->args[0].value)));
   const std::string path = pg::path_in_store(pg::payload_in_place(fcinfo->args[1].value));
   std::string file_name(pg::payload_in_place(fcinfo->args[2].value));

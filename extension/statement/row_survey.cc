@@ -1,20 +1,13 @@
 #include "extension/statement/row_survey.h"
 
+#include <set>
 #include <utility>
 
+#include "extension/pg/entry_places.h"
 #include "extension/pg/progress.h"
-#include "extension/pg/spi.h"
 #include "extension/statement/row_intake.h"
 
 namespace pg_reconcile::pg {
-namespace {
-
-std::optional<std::string> stated(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  return text;
-}
-
-}  // namespace
 
 RowSurvey::RowSurvey(const FileSource& source, std::vector<StatementRows>& statements,
                      core::EntryContent& content, Take take)
@@ -43,35 +36,20 @@ void RowSurvey::next_statement() {
 // What the tables would refuse is set aside here: a row that is not stored differs from none.
 void RowSurvey::flush() {
   if (pending_.empty()) return;
-  std::vector<std::optional<std::string>> channel;
-  std::vector<std::optional<std::string>> account;
-  std::vector<std::optional<std::string>> book;
-  std::vector<std::optional<std::string>> status;
-  std::vector<std::optional<std::int64_t>> occurred_at;
-  std::vector<std::optional<std::int32_t>> business_date;
-  for (const Pending& row : pending_) {
-    channel.push_back(stated(row.entry.channel));
-    account.push_back(stated(row.entry.account));
-    book.push_back(stated(row.entry.book));
-    status.push_back(stated(row.entry.status));
-    occurred_at.push_back(row.entry.occurred_at);
-    business_date.push_back(row.entry.business_date);
-  }
-  Spi spi;
-  spi.run(
-      "SELECT p.day, p.refused FROM reconcile.place_entries($1, $2, $3, $4, $5, $6) p ORDER BY "
-      "p.batch_position",
-      {Argument::text_array(channel), Argument::text_array(account), Argument::text_array(book),
-       Argument::timestamptz_array(occurred_at), Argument::date_array(business_date),
-       Argument::text_array(status)});
+  std::set<AccountName> accounts;
+  for (const Pending& row : pending_) accounts.emplace(row.entry.channel, row.entry.account);
+  EntryPlaces places(accounts);
+  std::string refused;
   const std::size_t statement = statements_.size() - 1;
-  for (std::size_t i = 0; i < pending_.size(); i++) {
-    Pending& row = pending_[i];
-    if (const auto refused = spi.text_or_null(i, 1)) {
-      statements_[statement].refuse(row.place, row.raw, *refused);
+  for (Pending& row : pending_) {
+    const auto place = places.place({row.entry.channel, row.entry.account, row.entry.book, row.entry.status,
+                                     row.entry.occurred_at, row.entry.business_date},
+                                    refused);
+    if (!place) {
+      statements_[statement].refuse(row.place, row.raw, refused);
       continue;
     }
-    row.entry.business_date = static_cast<core::Date>(spi.int8(i, 0));
+    row.entry.business_date = place->day;
     statements_[statement].count(row.entry.currency, row.entry.kind, row.entry.amount,
                                  row.entry.fee.value_or(core::Decimal()));
     take_({content_.content(row.entry), content_.identity(row.entry), row.place.row_no, statement});

@@ -65,23 +65,28 @@ std::string runnable(pg::Spi& spi, const std::string& function, const std::strin
                     "Name another one in the options url_function and url_role of the source.");
 }
 
-SignedAddress call(const FetchSettings& settings, const std::string& function,
-                   const std::string& argument_types, const std::vector<Argument>& arguments) {
+// What a callback (channel, account, `argument`) answers, run as its own role.
+SignedAddress ask(const FetchSettings& settings, const std::string& function,
+                  const std::string& argument_types, const Argument& argument) {
   SignedAddress address;
-  pg::Spi spi;
-  const std::string name = runnable(spi, function, argument_types, settings.url_role);
-  const char* role_name = settings.url_role.c_str();
-  const Oid role = pg::guarded([=] { return get_role_oid(role_name, false); });
-  const pg::CallbackRole acting(role);
-  spi.run("SELECT coalesce(a.url, ''), h.line FROM " + name +
-              "($1, $2, $3) AS a (url, headers) LEFT JOIN LATERAL pg_catalog.unnest(a.headers) AS h (line) "
-              "ON true",
-          arguments);
-  acting.put_settings_back();
-  for (std::uint64_t row = 0; row < spi.rows(); row++) {
-    address.url = spi.text(row, 0);
-    if (!spi.text(row, 1).empty()) address.headers.push_back(spi.text(row, 1));
-  }
+  pg::in_transaction("asking for an address", [&] {
+    pg::Spi spi;
+    const std::string name = runnable(spi, function, argument_types, settings.url_role);
+    const char* role_name = settings.url_role.c_str();
+    const Oid role = pg::guarded([=] { return get_role_oid(role_name, false); });
+    const pg::CallbackRole acting(role);
+    spi.run(
+        "SELECT coalesce(a.url, ''), h.line FROM " + name +
+            "($1, $2, $3) AS a (url, headers) LEFT JOIN LATERAL pg_catalog.unnest(a.headers) AS h (line) "
+            "ON true",
+        {Argument::text(settings.channel),
+         settings.account.empty() ? Argument::null(TEXTOID) : Argument::text(settings.account), argument});
+    acting.put_settings_back();
+    for (std::uint64_t row = 0; row < spi.rows(); row++) {
+      address.url = spi.text(row, 0);
+      if (!spi.text(row, 1).empty()) address.headers.push_back(spi.text(row, 1));
+    }
+  });
   return address;
 }
 
@@ -243,25 +248,11 @@ std::string ingest_fetched(const FetchSettings& settings, core::Date day, const 
 }
 
 SignedAddress ask_for_address(const FetchSettings& settings, core::Date day) {
-  SignedAddress address;
-  pg::in_transaction("asking for an address", [&] {
-    address = call(settings, settings.url_function, "text, text, date",
-                   {Argument::text(settings.channel),
-                    settings.account.empty() ? Argument::null(TEXTOID) : Argument::text(settings.account),
-                    Argument::date(day)});
-  });
-  return address;
+  return ask(settings, settings.url_function, "text, text, date", Argument::date(day));
 }
 
 SignedAddress ask_for_link(const FetchSettings& settings, const std::string& url) {
-  SignedAddress address;
-  pg::in_transaction("asking for an address", [&] {
-    address = call(settings, settings.link_function, "text, text, text",
-                   {Argument::text(settings.channel),
-                    settings.account.empty() ? Argument::null(TEXTOID) : Argument::text(settings.account),
-                    Argument::text(url)});
-  });
-  return address;
+  return ask(settings, settings.link_function, "text, text, text", Argument::text(url));
 }
 
 }  // namespace pg_reconcile::worker
